@@ -1,0 +1,1 @@
+"""Prefect flows, the store (catalogue and objects), settings and deployments."""

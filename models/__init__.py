@@ -1,0 +1,1 @@
+"""Science of a stand: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""Crediting rules: deduction policies and the two ledgers."""

@@ -1,0 +1,1 @@
+"""The chain: contracts, port, issuance, verification, treasury."""

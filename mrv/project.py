@@ -1,0 +1,127 @@
+"""The project, its monitoring plan, and the declared errors: everything that is fixed before the second date is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, Literal, Self
+
+from mrv.blob import digest_doc
+
+DeductionPolicy = Literal["probability_of_exceedance", "art_trees", "ar_tool14"]
+METHOD_ID = "satoyama-stock-change"
+METHOD_VERSION = "1.0"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A crediting project of one co-op.
+
+    Attributes
+    ----------
+    epsg : int
+        Plane coordinate system of its surveys.
+    municipality_code : str
+        Five-digit code of the local government (全国地方公共団体コード).
+    prefecture : str
+        Key of the prefecture (``mie``): chooses the volume equations and the broadleaf factors.
+    start : date
+        First day of the project; cumulative change is counted from the survey that opens it.
+    buffer_ppm : int
+        Share of gross credits kept in the buffer, parts per million.
+    demo : bool
+        A demonstration: the only mode in which a claim may rest on constants that nobody has verified.
+    """
+
+    project_id: str
+    name_en: str
+    name_ja: str
+    epsg: int
+    prefecture: str
+    municipality_code: str
+    municipality_en: str
+    municipality_ja: str
+    start: date
+    buffer_ppm: int
+    demo: bool
+    simulated: bool
+
+    def to_doc(self) -> dict[str, Any]:
+        return {**asdict(self), "start": self.start.isoformat()}
+
+    @classmethod
+    def from_doc(cls, doc: Mapping[str, Any]) -> Self:
+        return cls(**{**doc, "start": date.fromisoformat(doc["start"])})
+
+
+@dataclass(frozen=True)
+class DeclaredErrors:
+    """Errors that no sample can show, declared beforehand. All are standard deviations.
+
+    Attributes
+    ----------
+    shared_factor_cv_ppm : mapping of species to int
+        Relative error of the product of stem volume equation, density, BEF and root ratio that all trees of a species
+        share at both dates, parts per million.
+    field_height_bias_um : int
+        Error of tree height that all trees of one date share (instrument, crew), micrometres; independent between dates.
+    field_dbh_bias_um : int
+        The same for diameter, micrometres.
+    """
+
+    shared_factor_cv_ppm: Mapping[str, int]
+    field_height_bias_um: int
+    field_dbh_bias_um: int
+
+
+@dataclass(frozen=True)
+class MonitoringPlan:
+    """How the change will be measured and what will be deducted; hashed and stored before the second date is read.
+
+    Attributes
+    ----------
+    treatments : mapping of plot id to str
+        Plots that share a residual variance (``growing``, ``treated``).
+    sample_plots : mapping of sample plot id to plot id
+        The probability sample, stratified by plot.
+    confidence_ppm : int
+        p of the one-sided lower bound, parts per million (2/3 is 666667).
+    interval_ppm : int
+        Nominal coverage of printed two-sided intervals (900000).
+    cell_mm : int
+        Side of the prediction cells, as large as a sample plot.
+    species_factors_verified : bool
+        False where any constant used is recalled rather than read in its source.
+    """
+
+    project_id: str
+    first_survey_id: str
+    treatments: Mapping[str, str]
+    sample_plots: Mapping[str, str]
+    deduction_policy: DeductionPolicy
+    confidence_ppm: int
+    interval_ppm: int
+    cell_mm: int
+    declared: DeclaredErrors
+    model_form: str = "co2_change = b0 + b1 * change of mean canopy height"
+    design: str = (
+        "stratified by plot; cells drawn with probability proportional to area; permanent tagged sample plots"
+    )
+    method_id: str = METHOD_ID
+    method_version: str = METHOD_VERSION
+
+    def to_doc(self) -> dict[str, Any]:
+        doc = asdict(self)
+        doc["treatments"] = dict(self.treatments)
+        doc["sample_plots"] = dict(self.sample_plots)
+        doc["declared"]["shared_factor_cv_ppm"] = dict(self.declared.shared_factor_cv_ppm)
+        return doc
+
+    @classmethod
+    def from_doc(cls, doc: Mapping[str, Any]) -> Self:
+        return cls(**{**doc, "declared": DeclaredErrors(**doc["declared"])})
+
+    @property
+    def digest(self) -> str:
+        return digest_doc(self.to_doc())

@@ -1,0 +1,275 @@
+"""What the stages return: small frozen values, integers only, that go into the evidence as canonical JSON.
+
+Units: areas mm², heights mm, volumes cm³, everything of carbon in grams CO2e; whole kilograms only in the claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any, Literal, Self
+
+from mrv.blob import digest_doc
+
+
+@dataclass(frozen=True)
+class ZoneHeight:
+    """Canopy height over one polygon: exact integer sums over the pixels whose centres lie inside.
+
+    Attributes
+    ----------
+    pixels, valid : int
+        Pixels inside, and those of them that hold a height.
+    sum_mm : int
+        Sum of the valid heights, mm.
+    """
+
+    zone_id: str
+    pixels: int
+    valid: int
+    sum_mm: int
+
+
+@dataclass(frozen=True)
+class Canopy:
+    """Stage 1: canopy height of one survey.
+
+    Attributes
+    ----------
+    raster_name, raster_digest : str
+        Output raster (int32 mm) and the digest of its array and grid.
+    plots, sample_plots : tuple of ZoneHeight
+    """
+
+    survey_id: str
+    raster_name: str
+    raster_digest: str
+    grid: Mapping[str, Any]
+    source: Literal["chm", "dsm_minus_dtm", "points"]
+    plots: tuple[ZoneHeight, ...]
+    sample_plots: tuple[ZoneHeight, ...]
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TreeStock:
+    """One tree at one date: stem volume and CO2e of stem, branches, leaves and roots.
+
+    Attributes
+    ----------
+    equation : str
+        Stem volume equation and D class, kept from the first date on.
+    co2_per_m_height_g, co2_per_cm_dbh_g : int
+        How CO2e would differ were the tree 1 m taller, or 1 cm thicker; carries declared field biases to the project.
+    """
+
+    sample_plot_id: str
+    tag: str
+    species: str
+    status: str
+    equation: str
+    young_bef: bool
+    volume_cm3: int
+    co2_g: int
+    co2_per_m_height_g: int
+    co2_per_cm_dbh_g: int
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Stage 2: trees of all sample plots of one survey."""
+
+    survey_id: str
+    trees: tuple[TreeStock, ...]
+    unverified: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A total with its standard error: grams CO2e, degrees of freedom rounded down."""
+
+    total_g: int
+    se_g: int
+    df: int
+
+
+@dataclass(frozen=True)
+class PlotChange:
+    """Stage 3, one plot: stock at both dates, change, and what made it.
+
+    Attributes
+    ----------
+    components_g : mapping of str to int
+        ``growth``, ``recruited``, ``thinned``, ``cut``, ``died``; they sum to the change up to rounding, which is put on growth.
+    """
+
+    plot_id: str
+    name: str
+    area_mm2: int
+    species: str
+    treatment: str
+    sample_plots: int
+    canopy_first_mm: int
+    canopy_last_mm: int
+    stock_first: Estimate
+    stock_last: Estimate
+    change: Estimate
+    components_g: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Stage 3: change of stock between two surveys, per plot and for the project.
+
+    Attributes
+    ----------
+    method : str
+        ``paired_stratified_regression`` (the default) or ``canopy_model`` (flagged fallback, nothing creditable).
+    variance_parts_g2 : mapping of str to str
+        Variance of the project's change by source, g², decimal text (they exceed 2**53).
+    creditable : bool
+        Whether the design permits a claim at all; where not, `flags` say why.
+    coefficients : mapping of str to str
+        Exact fractions of the working models as text, for the maps.
+    """
+
+    project_id: str
+    plan_digest: str
+    first_survey_id: str
+    last_survey_id: str
+    start: date
+    end: date
+    method: Literal["paired_stratified_regression", "canopy_model"]
+    plots: tuple[PlotChange, ...]
+    stock_first: Estimate
+    stock_last: Estimate
+    change: Estimate
+    components_g: Mapping[str, int]
+    variance_parts_g2: Mapping[str, str]
+    species_change_g: Mapping[str, int]
+    jcredit_g: Mapping[str, int]
+    coefficients: Mapping[str, str]
+    creditable: bool
+    flags: tuple[str, ...]
+    unverified: tuple[str, ...]
+    simulated: bool
+
+
+@dataclass(frozen=True)
+class History:
+    """What a project was issued before, as read from the chain; all kg CO2e."""
+
+    gross_issued_kg: int = 0
+    compensated_kg: int = 0
+    last_end: date | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Stage 4: the credits asked for, whole kilograms, the same on every chain.
+
+    ``estimate_kg - deduction_kg == prior_gross_kg - compensated_kg + gross_kg`` and ``gross_kg == credited_kg + buffer_kg``.
+
+    Attributes
+    ----------
+    period_start, period_end : date
+        Half-open ``[start, end)``.
+    vintage : int
+        Year of the period's last day.
+    estimate_kg, standard_error_kg, df : int
+        Net change since the project's start, its standard error, degrees of freedom.
+    deduction_kg : int
+        What uncertainty takes away: estimate less lower confidence bound.
+    register_ids : tuple of str
+        The plots' keys in the forest register, sorted; preimages of the plot keys on chain.
+    """
+
+    project_id: str
+    batch_id: str
+    method_id: str
+    method_version: str
+    method_digest: str
+    plan_digest: str
+    change_digest: str
+    period_start: date
+    period_end: date
+    vintage: int
+    confidence_ppm: int
+    deduction_policy: str
+    estimate_kg: int
+    standard_error_kg: int
+    df: int
+    deduction_kg: int
+    prior_gross_kg: int
+    compensated_kg: int
+    gross_kg: int
+    buffer_kg: int
+    credited_kg: int
+    area_mm2: int
+    register_ids: tuple[str, ...]
+    unverified: tuple[str, ...]
+    simulated: bool
+
+    def to_doc(self) -> dict[str, Any]:
+        return to_doc(self)
+
+    @classmethod
+    def from_doc(cls, doc: Mapping[str, Any]) -> Self:
+        return cls(
+            **{
+                **doc,
+                "period_start": date.fromisoformat(doc["period_start"]),
+                "period_end": date.fromisoformat(doc["period_end"]),
+                "register_ids": tuple(doc["register_ids"]),
+                "unverified": tuple(doc["unverified"]),
+            }
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
+
+
+def to_doc(value: Any) -> dict[str, Any]:
+    """Plain document of a stage result: dates as ISO text, tuples as lists."""
+    plain = _plain(asdict(value))
+    assert isinstance(plain, dict)
+    return plain
+
+
+def digest_result(value: Any) -> str:
+    """Digest of a stage result's canonical JSON."""
+    return digest_doc(to_doc(value))
+
+
+def canopy_from_doc(doc: Mapping[str, Any]) -> Canopy:
+    zones = {key: tuple(ZoneHeight(**z) for z in doc[key]) for key in ("plots", "sample_plots")}
+    return Canopy(**{**doc, **zones, "flags": tuple(doc["flags"])})
+
+
+def inventory_from_doc(doc: Mapping[str, Any]) -> Inventory:
+    trees = tuple(TreeStock(**t) for t in doc["trees"])
+    return Inventory(doc["survey_id"], trees, tuple(doc["unverified"]))
+
+
+def change_from_doc(doc: Mapping[str, Any]) -> Change:
+    estimates = ("stock_first", "stock_last", "change")
+    plots = tuple(PlotChange(**{**p, **{k: Estimate(**p[k]) for k in estimates}}) for p in doc["plots"])
+    return Change(
+        **{
+            **doc,
+            **{k: Estimate(**doc[k]) for k in estimates},
+            "plots": plots,
+            "start": date.fromisoformat(doc["start"]),
+            "end": date.fromisoformat(doc["end"]),
+            "flags": tuple(doc["flags"]),
+            "unverified": tuple(doc["unverified"]),
+        }
+    )

@@ -61,7 +61,7 @@ def digest_array(values: NDArray[Any], grid: Mapping[str, Any]) -> str:
         raise TypeError(f"expected an integer raster, got {values.dtype}")
     little = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"), copy=False)
     state = hashlib.sha256(canonical_json({"dtype": little.dtype.str, "shape": list(values.shape), **grid}))
-    state.update(memoryview(little).cast("B"))
+    state.update(little.tobytes())
     return "sha256:" + state.hexdigest()
 
 

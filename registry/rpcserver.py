@@ -1,0 +1,77 @@
+"""JSON-RPC over HTTP for an embedded chain, on loopback only, so that `cast` and other tools can read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from registry.embedded import EmbeddedChain, wall_clock
+from registry.embeddedrpc import EmbeddedRpc, RpcError
+
+LOOPBACK = "127.0.0.1"
+_MAX_BODY_BYTES = 4 * 1024 * 1024
+_LOCAL_HOSTS = {LOOPBACK, "localhost"}
+
+
+def answer(rpc: EmbeddedRpc, request: Any) -> Any:
+    """Response document to one request document, or a list of them to a batch."""
+    if isinstance(request, list):
+        return [answer(rpc, one) for one in request]
+    if not isinstance(request, dict) or not isinstance(request.get("method"), str):
+        error = RpcError(-32600, "expected an object with a method")
+        return {"jsonrpc": "2.0", "id": None, "error": error.to_doc()}
+    response: dict[str, Any] = {"jsonrpc": "2.0", "id": request.get("id")}
+    params = request.get("params") or []
+    try:
+        if not isinstance(params, list):
+            raise RpcError(-32602, "expected params as a list")
+        response["result"] = rpc.handle(request["method"], params)
+    except RpcError as error:
+        response["error"] = error.to_doc()
+    return response
+
+
+class _Handler(BaseHTTPRequestHandler):
+    rpc: EmbeddedRpc
+
+    def do_POST(self) -> None:
+        # A page opened in a browser must not reach the chain through a name that resolves to loopback.
+        host = (self.headers.get("Host") or "").rsplit(":", 1)[0]
+        length = int(self.headers.get("Content-Length") or 0)
+        if host not in _LOCAL_HOSTS or self.headers.get("Origin") is not None:
+            self.send_error(403)
+            return
+        if length > _MAX_BODY_BYTES:
+            self.send_error(413)
+            return
+        try:
+            request = json.loads(self.rfile.read(length))
+        except ValueError:
+            self.send_error(400)
+            return
+        body = json.dumps(answer(self.rpc, request)).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Raw transactions do not belong in a log."""
+
+
+def make_server(
+    path: Path, port: int, *, clock: Callable[[], int] = wall_clock, host: str = LOOPBACK
+) -> ThreadingHTTPServer:
+    """A server bound to `port` (0 chooses one, see `server_address`); the caller runs and closes it."""
+    handler = type("Handler", (_Handler,), {"rpc": EmbeddedRpc(EmbeddedChain(path, clock=clock))})
+    return ThreadingHTTPServer((host, port), handler)
+
+
+def serve(path: Path, port: int) -> None:
+    """Serve the chain at `path` on loopback until interrupted."""
+    with make_server(path, port) as server:
+        server.serve_forever()

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eth.abc import BlockHeaderAPI, ComputationAPI, SignedTransactionAPI, StateAPI
+from eth.abc import ComputationAPI, StateAPI
 from eth.chains.base import Chain
-from eth.constants import POST_MERGE_DIFFICULTY, POST_MERGE_NONCE
+from eth.constants import CREATE_CONTRACT_ADDRESS, POST_MERGE_DIFFICULTY, POST_MERGE_NONCE
 from eth.db.atomic import AtomicDB
 from eth.exceptions import HeaderNotFound, Revert
 from eth.vm.chain_context import ChainContext
@@ -23,10 +23,11 @@ from eth.vm.forks.cancun import CancunVM
 from eth.vm.message import Message
 from eth.vm.spoof import SpoofTransaction
 from eth_typing import Address, BlockNumber
-from eth_utils import ValidationError, to_canonical_address
+from eth_utils.address import to_canonical_address
+from eth_utils.exceptions import ValidationError
 
 from registry.evmdb import FORMAT_VERSION, ChainFileError, ChainStore
-from registry.evmdocs import block_doc, receipt_doc, transaction_doc
+from registry.evmdocs import Header, Transaction, block_doc, receipt_doc, transaction_doc
 
 EMBEDDED_CHAIN_ID = 7_074_231
 BLOCK_GAS_LIMIT = 30_000_000
@@ -62,7 +63,7 @@ class Call:
     gas: int | None = None
 
 
-class _CancunChain(Chain):  # type: ignore[misc]  # py-evm's classes are untyped
+class _CancunChain(Chain):
     """Cancun rules from genesis on, with the gas limit held constant."""
 
     vm_configuration = ((BlockNumber(0), CancunVM),)
@@ -93,7 +94,7 @@ class EmbeddedChain:
         self.clock = clock
         self.chain_id = int(self._store.meta()["chain_id"])
         self._chain = _CancunChain.configure(chain_id=self.chain_id)(AtomicDB(self._store.nodes))
-        self._head: tuple[int, BlockHeaderAPI] | None = None
+        self._head: tuple[int, Header] | None = None
         self._views: dict[tuple[bytes, bool], StateAPI] = {}
 
     @property
@@ -126,7 +127,7 @@ class EmbeddedChain:
 
     # Heads and states
 
-    def head(self) -> BlockHeaderAPI:
+    def head(self) -> Header:
         """Header of the newest block, whoever mined it."""
         with self._store.lock:
             number = self._store.head_number()
@@ -135,31 +136,31 @@ class EmbeddedChain:
                 self._views.clear()
             return self._head[1]
 
-    def header(self, number: int) -> BlockHeaderAPI:
+    def header(self, number: int) -> Header:
         """Header of block `number`; KeyError if there is none."""
         try:
             return self._chain.get_canonical_block_header_by_number(BlockNumber(number))
         except HeaderNotFound as error:
             raise KeyError(f"no block {number}") from error
 
-    def pending_header(self) -> BlockHeaderAPI:
+    def pending_header(self) -> Header:
         """Header the next block would have if it were mined now."""
         return self._next_header(self.head())
 
-    def _next_header(self, parent: BlockHeaderAPI) -> BlockHeaderAPI:
+    def _next_header(self, parent: Header) -> Header:
         timestamp = max(self.clock(), parent.timestamp + 1)
         return self._chain.create_header_from_parent(
             parent, timestamp=timestamp, gas_limit=parent.gas_limit, coinbase=Address(_ZERO_ADDRESS)
         )
 
-    def state(self, header: BlockHeaderAPI, *, free: bool = False) -> StateAPI:
+    def state(self, header: Header, *, free: bool = False) -> StateAPI:
         """State after `header`; `free` gives one in which gas costs nothing. Kept while the head stands."""
         key = (header.hash, free)
         if key not in self._views:
             at = header.copy(base_fee_per_gas=0) if free else header
             vm = self._chain.get_vm(at)
             self._views[key] = vm.build_state(
-                self._chain.chaindb.db, at, ChainContext(self.chain_id), vm.previous_hashes
+                self._chain.chaindb.db, at, ChainContext(self.chain_id), vm.previous_hashes or ()
             )
         return self._views[key]
 
@@ -172,7 +173,7 @@ class EmbeddedChain:
         pending = self.pending_header().copy(base_fee_per_gas=0)
         vm = self._chain.get_vm(pending)
         return vm.build_state(
-            self._chain.chaindb.db, pending, ChainContext(self.chain_id), vm.previous_hashes
+            self._chain.chaindb.db, pending, ChainContext(self.chain_id), vm.previous_hashes or ()
         )
 
     # Reading
@@ -246,7 +247,7 @@ class EmbeddedChain:
                 raise TransactionRejected(self._why_rejected(transaction, parent, error)) from error
         return bytes(transaction.hash)
 
-    def _decode(self, raw: bytes) -> SignedTransactionAPI:
+    def _decode(self, raw: bytes) -> Transaction:
         try:
             transaction = CancunVM.get_transaction_builder().decode(raw)
             transaction.validate()
@@ -260,7 +261,7 @@ class EmbeddedChain:
         assert len(sender) == 20
         return transaction
 
-    def _mine(self, transaction: SignedTransactionAPI, raw: bytes, header: BlockHeaderAPI) -> None:
+    def _mine(self, transaction: Transaction, raw: bytes, header: Header) -> None:
         vm = self._chain.get_vm(header)
         vm.state.validate_transaction(transaction)
         filled_header, receipts, _ = vm.apply_all_transactions([transaction], header)
@@ -275,9 +276,7 @@ class EmbeddedChain:
         )
         self._store.put_block(block_doc(block.header, [transaction.hash], len(raw)), [entry])
 
-    def _why_rejected(
-        self, transaction: SignedTransactionAPI, parent: BlockHeaderAPI, error: Exception
-    ) -> str:
+    def _why_rejected(self, transaction: Transaction, parent: Header, error: Exception) -> str:
         expected = int(self.state(parent).get_nonce(transaction.sender))
         if transaction.nonce < expected:
             return f"nonce too low: next nonce {expected}, tx nonce {transaction.nonce}"
@@ -299,7 +298,7 @@ def _write_genesis(store: ChainStore, funded_wei: Mapping[str, int], chain_id: i
         "gas_limit": BLOCK_GAS_LIMIT,
         "timestamp": timestamp,
     }
-    accounts = {
+    accounts: Any = {
         to_canonical_address(address): {"balance": wei, "nonce": 0, "code": b"", "storage": {}}
         for address, wei in funded_wei.items()
     }
@@ -315,7 +314,7 @@ def _run_message(state: StateAPI, call: Call) -> ComputationAPI:
     if call.to is None:
         message = Message(
             gas=gas,
-            to=b"",
+            to=CREATE_CONTRACT_ADDRESS,
             sender=Address(call.sender),
             value=call.value,
             data=b"",
@@ -335,7 +334,8 @@ def _run_message(state: StateAPI, call: Call) -> ComputationAPI:
 
 
 def _run_spoofed(state: StateAPI, call: Call, gas: int) -> ComputationAPI:
-    unsigned = CancunVM.get_transaction_builder().new_unsigned_dynamic_fee_transaction(
+    builder: Any = CancunVM.get_transaction_builder()
+    unsigned = builder.new_unsigned_dynamic_fee_transaction(
         chain_id=state.execution_context.chain_id,
         nonce=state.get_nonce(Address(call.sender)),
         max_priority_fee_per_gas=0,
@@ -348,7 +348,8 @@ def _run_spoofed(state: StateAPI, call: Call, gas: int) -> ComputationAPI:
     )
     snapshot = state.snapshot()
     try:
-        return state.apply_transaction(SpoofTransaction(unsigned, from_=call.sender))
+        spoofed: Transaction = SpoofTransaction(unsigned, from_=call.sender)
+        return state.apply_transaction(spoofed)
     except ValidationError as error:
         raise ExecutionFailed(str(error), b"") from error
     finally:

@@ -44,7 +44,7 @@ class ChainFileError(SatoyamaError):
     """The chain file is missing, unfinished, or of another format."""
 
 
-class NodeDB(BaseDB):  # type: ignore[misc]  # py-evm's base class is untyped
+class NodeDB(BaseDB):
     """py-evm key-value view of the store; writes wait in memory until the store commits them."""
 
     def __init__(self, store: ChainStore) -> None:

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from eth._utils.address import generate_contract_address
-from eth.abc import BlockHeaderAPI, ReceiptAPI, SignedTransactionAPI
 
 Doc = dict[str, Any]
+# py-evm's interfaces declare fields of later forks as optional or not at all; these are Cancun's.
+Header = Any
+Transaction = Any
+Receipt = Any
 
 
 def hex_bytes(value: bytes) -> str:
@@ -21,7 +24,7 @@ def hex_int(value: int) -> str:
     return hex(value)
 
 
-def block_doc(header: BlockHeaderAPI, tx_hashes: Sequence[bytes], size: int) -> Doc:
+def block_doc(header: Header, tx_hashes: Sequence[bytes], size: int) -> Doc:
     """Block with the hashes of its transactions."""
     return {
         "number": hex_int(header.block_number),
@@ -53,18 +56,18 @@ def block_doc(header: BlockHeaderAPI, tx_hashes: Sequence[bytes], size: int) -> 
     }
 
 
-def _type_id(transaction: SignedTransactionAPI) -> int:
+def _type_id(transaction: Transaction) -> int:
     return int(getattr(transaction, "type_id", None) or 0)
 
 
-def _gas_price(header: BlockHeaderAPI, transaction: SignedTransactionAPI) -> int:
+def _gas_price(header: Header, transaction: Transaction) -> int:
     if _type_id(transaction) < 2:
         return int(transaction.gas_price)
     tip = transaction.max_priority_fee_per_gas
     return int(min(transaction.max_fee_per_gas, tip + header.base_fee_per_gas))
 
 
-def transaction_doc(header: BlockHeaderAPI, transaction: SignedTransactionAPI) -> Doc:
+def transaction_doc(header: Header, transaction: Transaction) -> Doc:
     """Mined transaction."""
     type_id = _type_id(transaction)
     doc: Doc = {
@@ -93,14 +96,14 @@ def transaction_doc(header: BlockHeaderAPI, transaction: SignedTransactionAPI) -
     return doc
 
 
-def _access_list(transaction: SignedTransactionAPI) -> list[Doc]:
+def _access_list(transaction: Transaction) -> list[Doc]:
     return [
         {"address": hex_bytes(address), "storageKeys": [f"0x{key:064x}" for key in keys]}
         for address, keys in transaction.access_list
     ]
 
 
-def receipt_doc(header: BlockHeaderAPI, transaction: SignedTransactionAPI, receipt: ReceiptAPI) -> Doc:
+def receipt_doc(header: Header, transaction: Transaction, receipt: Receipt) -> Doc:
     """Receipt with its logs."""
     created = None
     if not transaction.to:

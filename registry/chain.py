@@ -1,0 +1,125 @@
+"""One way to a chain: any JSON-RPC address, or the embedded chain of a workspace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from web3 import HTTPProvider, Web3
+
+from models.errors import SatoyamaError
+
+if TYPE_CHECKING:
+    from registry.embedded import EmbeddedChain
+
+GENESIS_FUND_WEI = 10**24
+_RPC_TIMEOUT_S = 30
+_EXTRA = "satoyama-mrv[chain]"
+
+
+class ChainUnavailable(SatoyamaError):
+    """The chain named in the configuration cannot be opened."""
+
+
+@dataclass(frozen=True)
+class ChainConfig:
+    """Where the chain is.
+
+    Parameters
+    ----------
+    kind : {"embedded", "rpc"}
+    path : Path, optional
+        Chain file of the embedded chain.
+    url : str, optional
+        JSON-RPC address (http or https).
+    now : int, optional
+        Fixed present in seconds since 1970-01-01 for the embedded chain's block times; the wall clock if absent.
+    """
+
+    kind: Literal["embedded", "rpc"]
+    path: Path | None = None
+    url: str | None = None
+    now: int | None = None
+
+
+def connect(config: ChainConfig) -> Web3:
+    """Open the chain.
+
+    Raises
+    ------
+    ChainUnavailable
+        If the configuration is incomplete, the extra is not installed, or nobody answers at the address.
+    ChainFileError
+        If the embedded chain's file is missing.
+    """
+    if config.kind == "embedded":
+        return _embedded_web3(open_embedded(_required(config.path, "path", "embedded"), now=config.now))
+    url = _required(config.url, "url", "rpc")
+    w3 = _web3(HTTPProvider(url, request_kwargs={"timeout": _RPC_TIMEOUT_S}))
+    if not w3.is_connected():
+        raise ChainUnavailable(
+            en=f"No chain answers at {_without_secrets(url)}. Start the node or correct the address.",
+            ja=f"{_without_secrets(url)} のチェーンから応答がありません。ノードを起動するか、URLを直してください。",
+        )
+    return w3
+
+
+def create_embedded(path: Path, funded: Sequence[str], *, now: int | None = None) -> Web3:
+    """Make the embedded chain of a workspace (or open it if it is there), funding `funded` in its first block."""
+    module = _embedded_module()
+    funds = dict.fromkeys(funded, GENESIS_FUND_WEI)
+    return _embedded_web3(module.EmbeddedChain.create(path, funds, clock=_clock(now)))
+
+
+def open_embedded(path: Path, *, now: int | None = None) -> EmbeddedChain:
+    """The embedded chain at `path`."""
+    chain: EmbeddedChain = _embedded_module().EmbeddedChain(path, clock=_clock(now))
+    return chain
+
+
+def _clock(now: int | None) -> Any:
+    return (lambda: now) if now is not None else (lambda: int(time.time()))
+
+
+def _embedded_module() -> Any:
+    try:
+        import registry.embedded
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in {"eth", "rlp", "trie", "eth_bloom", "lru"}:
+            raise
+        raise ChainUnavailable(
+            en=f"The embedded chain needs the extra {_EXTRA}: pip install '{_EXTRA}'",
+            ja=f"内蔵チェーンには追加パッケージ {_EXTRA} が必要です: pip install '{_EXTRA}'",
+        ) from error
+    return registry.embedded
+
+
+def _embedded_web3(chain: EmbeddedChain) -> Web3:
+    from registry.embeddedrpc import EmbeddedProvider
+
+    return _web3(EmbeddedProvider(chain))
+
+
+def _web3(provider: Any) -> Web3:
+    w3 = Web3(provider)
+    # Addresses are given as addresses; no name is ever looked up.
+    w3.ens = None
+    return w3
+
+
+def _required(value: Any, name: str, kind: str) -> Any:
+    if value is None:
+        raise ChainUnavailable(
+            en=f"A chain of kind '{kind}' needs '{name}' in its configuration, and it is absent.",
+            ja=f"種類 '{kind}' のチェーンの設定に '{name}' が必要ですが、ありません。",
+        )
+    return value
+
+
+def _without_secrets(url: str) -> str:
+    # Hosted nodes carry their key in the path, the query or the user part.
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.split('/')[0].split('@')[-1]}"

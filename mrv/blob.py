@@ -43,26 +43,42 @@ def digest_doc(doc: Any) -> str:
     return digest_bytes(canonical_json(doc))
 
 
-def digest_array(values: NDArray[Any], grid: Mapping[str, Any]) -> str:
-    """Digest of a decoded integer raster and its grid, whatever file format carried it.
+class RasterDigest:
+    """Digest of a decoded integer raster and its grid, whatever file format carried it, fed in strips of rows.
 
     Parameters
     ----------
-    values : ndarray of integers, shape (rows, cols)
+    dtype : dtype of an integer kind
+    shape : (rows, cols) of the whole raster
     grid : mapping
-        Plain document of the grid (CRS, origin and pixel size in mm, shape).
+        Plain document of the grid.
 
     Raises
     ------
     TypeError
-        If the array is not of integers: floats are never compared by hash.
+        If the raster is not of integers: floats are never compared by hash.
     """
-    if values.dtype.kind not in "iu":
-        raise TypeError(f"expected an integer raster, got {values.dtype}")
-    little = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"), copy=False)
-    state = hashlib.sha256(canonical_json({"dtype": little.dtype.str, "shape": list(values.shape), **grid}))
-    state.update(little.tobytes())
-    return "sha256:" + state.hexdigest()
+
+    def __init__(self, dtype: np.dtype[Any], shape: tuple[int, int], grid: Mapping[str, Any]) -> None:
+        if dtype.kind not in "iu":
+            raise TypeError(f"expected an integer raster, got {dtype}")
+        self._dtype = dtype.newbyteorder("<")
+        self._state = hashlib.sha256(
+            canonical_json({"dtype": self._dtype.str, "shape": list(shape), "grid": dict(grid)})
+        )
+
+    def update(self, strip: NDArray[Any]) -> None:
+        self._state.update(np.ascontiguousarray(strip).astype(self._dtype, copy=False).tobytes())
+
+    def hexdigest(self) -> str:
+        return "sha256:" + self._state.hexdigest()
+
+
+def digest_array(values: NDArray[Any], grid: Mapping[str, Any]) -> str:
+    """Digest of a whole integer raster, shape (rows, cols), and its grid."""
+    digest = RasterDigest(values.dtype, (int(values.shape[0]), int(values.shape[1])), grid)
+    digest.update(values)
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One line of a verification: what was looked at, and how it ended."""
+"""What a verification found: one line per check, in both languages."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ Status = Literal["passed", "failed", "not_made"]
 
 @dataclass(frozen=True)
 class Check:
-    """One check, in words that a buyer can read.
+    """One check of a batch.
 
-    Attributes
+    Parameters
     ----------
     name : str
-        Stable short name (``files``, ``stage canopy``); scripts and tests match on it.
+        Stable short name such as ``chain.content_root``.
     status : {"passed", "failed", "not_made"}
-        ``not_made`` is never a pass: the detail says why the check could not be made.
+        A check that could not be made is never counted as passed.
     detail_en, detail_ja : str
-        What was found.
+        What was compared and found, readable by a buyer who is no programmer.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Check:
     detail_ja: str
 
     def to_doc(self) -> dict[str, str]:
+        """The check as a JSON object."""
         return {
             "name": self.name,
             "status": self.status,
@@ -36,16 +37,22 @@ class Check:
         }
 
 
-def passed(name: str, en: str, ja: str) -> Check:
-    """A check that holds."""
-    return Check(name, "passed", en, ja)
+def all_passed(checks: list[Check] | tuple[Check, ...]) -> bool:
+    """Whether there is at least one check and every one passed."""
+    return bool(checks) and all(check.status == "passed" for check in checks)
 
 
-def failed(name: str, en: str, ja: str) -> Check:
-    """A check that does not hold."""
-    return Check(name, "failed", en, ja)
+def compared(name: str, what_en: str, what_ja: str, expected: object, found: object) -> Check:
+    """A check that two values are equal; both are named in the detail."""
+    if expected == found:
+        return Check(name, "passed", f"{what_en}: {_shown(found)}", f"{what_ja}: {_shown(found)}")
+    return Check(
+        name,
+        "failed",
+        f"{what_en}: expected {_shown(expected)}, found {_shown(found)}",
+        f"{what_ja}: {_shown(expected)} のはずですが、{_shown(found)} でした",
+    )
 
 
-def not_made(name: str, en: str, ja: str) -> Check:
-    """A check that was not made."""
-    return Check(name, "not_made", en, ja)
+def _shown(value: object) -> str:
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,213 @@
+"""The catalogue's tables: what was handed in, measured, claimed, signed, sent and read back from the chain.
+
+Large things are in the object store and stand here by digest. Kilograms are integers; token amounts may exceed
+64 bits and stand inside event documents as decimal text.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+Document = JSON().with_variant(JSONB(), "postgresql")
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An instant, always aware and in UTC; SQLite forgets time zones, so they are put back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"expected an aware time, got {value!r}")
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=value.tzinfo or UTC).astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of all tables."""
+
+
+class ProjectRow(Base):
+    """A crediting project, as defined when it was registered."""
+
+    __tablename__ = "projects"
+    project_id: Mapped[str] = mapped_column(String(120), primary_key=True)
+    doc: Mapped[dict[str, Any]] = mapped_column(Document)
+    settings: Mapped[dict[str, Any]] = mapped_column(Document)
+    registered_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class PlanRow(Base):
+    """A monitoring plan and when it was stored: before the second date was read."""
+
+    __tablename__ = "plans"
+    digest: Mapped[str] = mapped_column(String(80), primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), index=True)
+    doc: Mapped[dict[str, Any]] = mapped_column(Document)
+    stored_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class SurveyRow(Base):
+    """An accepted survey: its files by digest, its plots for overlap checks."""
+
+    __tablename__ = "surveys"
+    survey_id: Mapped[str] = mapped_column(String(120), primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), index=True)
+    day: Mapped[date] = mapped_column(Date)
+    upload_name: Mapped[str] = mapped_column(Text)
+    upload_digest: Mapped[str] = mapped_column(String(80), unique=True)
+    content_digest: Mapped[str] = mapped_column(String(80), unique=True)
+    files: Mapped[dict[str, Any]] = mapped_column(Document)
+    plots: Mapped[list[dict[str, Any]]] = mapped_column(Document)
+    plan_doc: Mapped[dict[str, Any]] = mapped_column(Document)
+    simulated: Mapped[bool]
+    accepted_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class QuarantineRow(Base):
+    """A refused upload, kept whole, with the reasons."""
+
+    __tablename__ = "quarantine"
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    upload_name: Mapped[str] = mapped_column(Text)
+    upload_digest: Mapped[str] = mapped_column(String(80), index=True)
+    place: Mapped[str] = mapped_column(Text)
+    problems: Mapped[list[dict[str, Any]]] = mapped_column(Document)
+    received_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class StageRow(Base):
+    """A stage's stored result: looked up by what went in, so that nothing is computed twice."""
+
+    __tablename__ = "stage_results"
+    inputs_digest: Mapped[str] = mapped_column(String(80), primary_key=True)
+    stage: Mapped[str] = mapped_column(String(40), index=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), index=True)
+    result_digest: Mapped[str] = mapped_column(String(80))
+    outputs: Mapped[dict[str, str]] = mapped_column(Document)
+    seconds: Mapped[float]
+    made_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class ClaimRow(Base):
+    """A claim (or a refusal to make one) of one project and period."""
+
+    __tablename__ = "claims"
+    claim_id: Mapped[str] = mapped_column(String(80), primary_key=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), index=True)
+    batch_id: Mapped[str] = mapped_column(String(80), index=True)
+    doc: Mapped[dict[str, Any]] = mapped_column(Document)
+    surveys: Mapped[list[str]] = mapped_column(Document)
+    outputs: Mapped[dict[str, str]] = mapped_column(Document)
+    content_root: Mapped[str | None] = mapped_column(String(80))
+    evidence_root: Mapped[str | None] = mapped_column(String(80))
+    bundle_digest: Mapped[str | None] = mapped_column(String(80))
+    made_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class ClaimRefusalRow(Base):
+    """A change of which no credit may be made, with the reasons."""
+
+    __tablename__ = "claim_refusals"
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), index=True)
+    change_digest: Mapped[str] = mapped_column(String(80))
+    reasons: Mapped[list[dict[str, Any]]] = mapped_column(Document)
+    refused_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class ApprovalRow(Base):
+    """A verifier's signature of a claim, made after recomputing it."""
+
+    __tablename__ = "approvals"
+    claim_id: Mapped[str] = mapped_column(ForeignKey("claims.claim_id"), primary_key=True)
+    verifier: Mapped[str] = mapped_column(String(64))
+    struct: Mapped[dict[str, Any]] = mapped_column(Document)
+    signature: Mapped[str] = mapped_column(Text)
+    recomputed_kg: Mapped[int] = mapped_column(BigInteger)
+    signed_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class OutboxRow(Base):
+    """An issuance: its plan, then what was sent, then what the chain answered. Written before anything is sent."""
+
+    __tablename__ = "outbox"
+    batch_id: Mapped[str] = mapped_column(String(80), primary_key=True)
+    plan: Mapped[dict[str, Any]] = mapped_column(Document)
+    state: Mapped[str] = mapped_column(String(12), index=True)
+    tx_hash: Mapped[str | None] = mapped_column(String(80))
+    raw_tx: Mapped[str | None] = mapped_column(Text)
+    receipt: Mapped[dict[str, Any] | None] = mapped_column(Document)
+    changed_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class ChainEventRow(Base):
+    """One event as read from the chain, with its block and time."""
+
+    __tablename__ = "chain_events"
+    tx_hash: Mapped[str] = mapped_column(String(80), primary_key=True)
+    log_index: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(40), index=True)
+    block: Mapped[int] = mapped_column(BigInteger, index=True)
+    block_time: Mapped[datetime] = mapped_column(UtcTime)
+    args: Mapped[dict[str, Any]] = mapped_column(Document)
+
+
+class ChainCursorRow(Base):
+    """Up to which block events were read."""
+
+    __tablename__ = "chain_cursors"
+    registry_address: Mapped[str] = mapped_column(String(64), primary_key=True)
+    next_block: Mapped[int] = mapped_column(BigInteger)
+    read_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class SceneRow(Base):
+    """Satellite indices of one plot in one scene; a scene is read once."""
+
+    __tablename__ = "scenes"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), primary_key=True)
+    scene_id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    plot_id: Mapped[str] = mapped_column(String(120), primary_key=True)
+    day: Mapped[date] = mapped_column(Date)
+    pixels: Mapped[int]
+    clear: Mapped[int]
+    ndmi_e4: Mapped[int | None]
+    nbr_e4: Mapped[int | None]
+    __table_args__ = (Index("scenes_by_plot", "project_id", "plot_id", "day"),)
+
+
+class AlertRow(Base):
+    """A break found in a plot's series: when it set in, and how strongly."""
+
+    __tablename__ = "alerts"
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), index=True)
+    plot_id: Mapped[str] = mapped_column(String(120))
+    index_name: Mapped[str] = mapped_column(String(12))
+    break_day: Mapped[date] = mapped_column(Date)
+    magnitude_e4: Mapped[int]
+    explained_by: Mapped[str] = mapped_column(Text)
+    raised_at: Mapped[datetime] = mapped_column(UtcTime)
+    __table_args__ = (UniqueConstraint("project_id", "plot_id", "index_name", "break_day"),)

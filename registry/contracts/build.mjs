@@ -1,0 +1,86 @@
+#!/usr/bin/env node
+// Builds registry/artifacts/<Contract>.json from src/ with the pinned npm solc.
+//   node build.mjs           write the artifacts
+//   node build.mjs --check   compare with the committed artifacts; exit 1 on any difference
+// The output depends on sources, the compiler version and compiler.json only: sorted keys, no paths, no metadata hash.
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import solc from "solc";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const OUT = join(HERE, "..", "artifacts");
+const CONTRACTS = ["CreditRegistry", "CreditSale", "DevYen", "RevenueSplit"];
+
+const settings = JSON.parse(readFileSync(join(HERE, "compiler.json"), "utf8"));
+
+function compile() {
+  const sources = Object.fromEntries(CONTRACTS.map((name) => [`src/${name}.sol`, { content: read(`src/${name}.sol`) }]));
+  const wanted = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "evm.deployedBytecode.immutableReferences"];
+  const input = {
+    language: "Solidity",
+    sources,
+    settings: { ...settings, outputSelection: { "*": { "*": wanted } } },
+  };
+  const output = JSON.parse(solc.compile(JSON.stringify(input), { import: resolveImport }));
+  // Warnings count, but only ours: the library is pinned and its guard is the one use of transient storage.
+  const ours = (e) => e.severity === "error" || (e.severity === "warning" && e.sourceLocation?.file.startsWith("src/"));
+  const problems = (output.errors ?? []).filter(ours);
+  for (const problem of problems) console.error(problem.formattedMessage);
+  if (problems.length > 0) throw new Error(`${problems.length} compiler problem(s)`);
+  return output.contracts;
+}
+
+function read(path) {
+  return readFileSync(join(HERE, path), "utf8");
+}
+
+function resolveImport(path) {
+  return existsSync(join(HERE, path)) ? { contents: read(path) } : { error: `no file ${path}` };
+}
+
+function artifact(name, contracts) {
+  const { abi, evm } = contracts[`src/${name}.sol`][name];
+  return {
+    contractName: name,
+    compiler: { version: solc.version(), settings },
+    abi,
+    bytecode: `0x${evm.bytecode.object}`,
+    deployedBytecode: `0x${evm.deployedBytecode.object}`,
+    // Byte ranges of the deployed code that the constructor fills in; mask them when comparing with a chain. The compiler
+    // names them by node numbers of its syntax tree, which say nothing: counted anew here.
+    immutableReferences: Object.fromEntries(Object.values(evm.deployedBytecode.immutableReferences).map((at, i) => [i, at])),
+  };
+}
+
+// One ABI entry a line keeps a diff readable and the file small.
+function render(doc) {
+  const { abi, ...rest } = doc;
+  const head = Object.entries(rest).map(([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)}`);
+  const entries = abi.map((entry) => `    ${JSON.stringify(entry)}`).join(",\n");
+  return `{\n${[...head, `  "abi": [\n${entries}\n  ]`].join(",\n")}\n}\n`;
+}
+
+function main() {
+  const check = process.argv.includes("--check");
+  const contracts = compile();
+  const built = Object.fromEntries(CONTRACTS.map((name) => [`${name}.json`, render(artifact(name, contracts))]));
+  if (!check) mkdirSync(OUT, { recursive: true });
+  let differing = 0;
+  for (const [file, text] of Object.entries(built)) {
+    const path = join(OUT, file);
+    const size = (JSON.parse(text).deployedBytecode.length - 2) / 2;
+    if (!check) writeFileSync(path, text);
+    const same = existsSync(path) && readFileSync(path, "utf8") === text;
+    if (!same) differing += 1;
+    console.log(`${same ? "same" : "DIFFERS"}  ${file}  ${size} bytes deployed`);
+  }
+  const strays = readdirSync(OUT).filter((file) => file.endsWith(".json") && !(file in built));
+  for (const file of strays) console.log(`STRAY    ${file}`);
+  if (differing + strays.length > 0) {
+    console.error("Artifacts differ from the sources: run `node build.mjs` in registry/contracts and commit the result.");
+    process.exit(1);
+  }
+}
+
+main();

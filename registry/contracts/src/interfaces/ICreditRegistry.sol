@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC1155} from "@openzeppelin/contracts/token/ERC1155/IERC1155.sol";
+
+/// @notice What the sale needs to know of the registry.
+interface ICreditRegistry is IERC1155 {
+    /// @notice The project whose credits these are. Reverts on an id that was never issued.
+    function projectIdOf(uint256 id) external view returns (bytes32);
+}

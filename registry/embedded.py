@@ -22,9 +22,11 @@ from eth.vm.chain_context import ChainContext
 from eth.vm.forks.cancun import CancunVM
 from eth.vm.message import Message
 from eth.vm.spoof import SpoofTransaction
+from eth_keys.exceptions import BadSignature
 from eth_typing import Address, BlockNumber
 from eth_utils.address import to_canonical_address
 from eth_utils.exceptions import ValidationError
+from rlp.exceptions import RLPException
 
 from registry.evmdb import FORMAT_VERSION, ChainFileError, ChainStore
 from registry.evmdocs import Header, Transaction, block_doc, receipt_doc, transaction_doc
@@ -252,7 +254,7 @@ class EmbeddedChain:
             transaction = CancunVM.get_transaction_builder().decode(raw)
             transaction.validate()
             sender = transaction.sender
-        except (ValidationError, ValueError, TypeError) as error:
+        except (ValidationError, BadSignature, RLPException, ValueError, TypeError) as error:
             raise TransactionRejected(f"cannot decode the transaction: {error}") from error
         if (getattr(transaction, "type_id", None) or 0) > 2:
             raise TransactionRejected("the embedded chain takes transactions of type 0, 1 and 2 only")

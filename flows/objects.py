@@ -18,7 +18,7 @@ from mrv.blob import Blob, digest_bytes, digest_file
 _PREFIX = "sha256:"
 
 
-class ObjectMissing(SatoyamaError):
+class ObjectMissing(SatoyamaError, KeyError):
     """No object of this digest is stored."""
 
 
@@ -27,7 +27,7 @@ class ObjectDamaged(SatoyamaError):
 
 
 class ObjectStore:
-    """Objects by digest. What is stored is never changed.
+    """Objects by digest (`registry.ports.ObjectSource`). What is stored is never changed.
 
     Parameters
     ----------
@@ -115,8 +115,8 @@ class ObjectStore:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def open(self, digest: str) -> bytes:
-        """All bytes of an object, checked against its digest (`registry.ports.ObjectSource`)."""
+    def read(self, digest: str) -> bytes:
+        """All bytes of an object, checked against its digest."""
         self._must_have(digest)
         data = bytes(self._fs.cat_file(self._place(digest)))
         if digest_bytes(data) != digest:
@@ -124,7 +124,7 @@ class ObjectStore:
         return data
 
     @contextmanager
-    def path(self, digest: str) -> Iterator[Path]:
+    def open(self, digest: str) -> Iterator[Path]:
         """A local path of the object for reading: the stored file itself, or a checked copy of a remote one."""
         self._must_have(digest)
         if self._local:
@@ -139,7 +139,7 @@ class ObjectStore:
 
     def blob(self, digest: str, name: str) -> Blob:
         """A `Blob` of a stored object under a logical name."""
-        return Blob(digest, name, self.size(digest), lambda: self.path(digest))
+        return Blob(digest, name, self.size(digest), lambda: self.open(digest))
 
     def check(self, digest: str) -> None:
         """Reread an object.
@@ -148,7 +148,7 @@ class ObjectStore:
         ------
         ObjectMissing, ObjectDamaged
         """
-        with self.path(digest) as path:
+        with self.open(digest) as path:
             if digest_file(path) != digest:
                 raise _damaged(digest)
 

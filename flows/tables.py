@@ -166,20 +166,23 @@ class ChainEventRow(Base):
     """One event as read from the chain, with its block and time."""
 
     __tablename__ = "chain_events"
+    chain_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    registry_address: Mapped[str] = mapped_column(String(64), primary_key=True)
     tx_hash: Mapped[str] = mapped_column(String(80), primary_key=True)
     log_index: Mapped[int] = mapped_column(Integer, primary_key=True)
     name: Mapped[str] = mapped_column(String(40), index=True)
     block: Mapped[int] = mapped_column(BigInteger, index=True)
     block_time: Mapped[datetime] = mapped_column(UtcTime)
-    args: Mapped[dict[str, Any]] = mapped_column(Document)
+    doc: Mapped[dict[str, Any]] = mapped_column(Document)
 
 
 class ChainCursorRow(Base):
-    """Up to which block events were read."""
+    """Up to which block events of a registry were read, and when."""
 
     __tablename__ = "chain_cursors"
+    chain_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     registry_address: Mapped[str] = mapped_column(String(64), primary_key=True)
-    next_block: Mapped[int] = mapped_column(BigInteger)
+    last_block: Mapped[int] = mapped_column(BigInteger)
     read_at: Mapped[datetime] = mapped_column(UtcTime)
 
 

@@ -16,20 +16,23 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "chain_cursors",
+        sa.Column("chain_id", sa.BigInteger(), nullable=False),
         sa.Column("registry_address", sa.String(length=64), nullable=False),
-        sa.Column("next_block", sa.BigInteger(), nullable=False),
+        sa.Column("last_block", sa.BigInteger(), nullable=False),
         sa.Column("read_at", UtcTime(), nullable=False),
-        sa.PrimaryKeyConstraint("registry_address"),
+        sa.PrimaryKeyConstraint("chain_id", "registry_address"),
     )
     op.create_table(
         "chain_events",
+        sa.Column("chain_id", sa.BigInteger(), nullable=False),
+        sa.Column("registry_address", sa.String(length=64), nullable=False),
         sa.Column("tx_hash", sa.String(length=80), nullable=False),
         sa.Column("log_index", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(length=40), nullable=False),
         sa.Column("block", sa.BigInteger(), nullable=False),
         sa.Column("block_time", UtcTime(), nullable=False),
-        sa.Column("args", Document, nullable=False),
-        sa.PrimaryKeyConstraint("tx_hash", "log_index"),
+        sa.Column("doc", Document, nullable=False),
+        sa.PrimaryKeyConstraint("chain_id", "registry_address", "tx_hash", "log_index"),
     )
     op.create_index(op.f("ix_chain_events_block"), "chain_events", ["block"], unique=False)
     op.create_index(op.f("ix_chain_events_name"), "chain_events", ["name"], unique=False)

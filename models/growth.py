@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, log10, pi, sqrt
+from math import exp, log10, pi, pow, sqrt
 
 from models.errors import OutOfRange
 
@@ -53,7 +53,7 @@ class HeightCurve:
                 en=f"expected an age of zero or more, got {age_years} years",
                 ja=f"林齢は0以上が必要ですが、{age_years}年でした",
             )
-        return self.asymptote_m * (1.0 - exp(-self.rate_per_year * age_years)) ** self.shape
+        return self.asymptote_m * pow(1.0 - exp(-self.rate_per_year * age_years), self.shape)
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ class StandState:
 def volume_m3_ha(diagram: DensityDiagram, height_m: float, stems_ha: float) -> float:
     """Stand volume, m³/ha, of dominant height (m) and stems per ha."""
     _check(height_m, stems_ha)
-    return 1.0 / (diagram.b1 * height_m**diagram.e1 + diagram.b2 * height_m**diagram.e2 / stems_ha)
+    return 1.0 / (diagram.b1 * pow(height_m, diagram.e1) + diagram.b2 * pow(height_m, diagram.e2) / stems_ha)
 
 
 def full_stems_ha(diagram: DensityDiagram, height_m: float) -> float:
     """Stems per ha of a full stand (Ry = 1) of this height."""
-    return float(10.0 ** (diagram.k + (diagram.e2 - diagram.e1) * log10(height_m)))
+    return pow(10.0, diagram.k + (diagram.e2 - diagram.e1) * log10(height_m))
 
 
 def stand_state(diagram: DensityDiagram, height_m: float, stems_ha: float) -> StandState:
@@ -121,7 +121,7 @@ def stems_at_yield_index(diagram: DensityDiagram, height_m: float, yield_index: 
             ja=f"収量比数は0より大きく1以下が必要ですが、{yield_index}でした",
         )
     volume = yield_index * volume_m3_ha(diagram, height_m, full_stems_ha(diagram, height_m))
-    return diagram.b2 * height_m**diagram.e2 / (1.0 / volume - diagram.b1 * height_m**diagram.e1)
+    return diagram.b2 * pow(height_m, diagram.e2) / (1.0 / volume - diagram.b1 * pow(height_m, diagram.e1))
 
 
 def surviving_stems_ha(

@@ -1,0 +1,49 @@
+"""Random numbers are addressed by position, the same everywhere, and normal."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import ndtri
+from scipy.stats import kstest
+
+from models.rng import Stream, inverse_normal
+
+STREAM = Stream("sha256:00", "stage")
+WHOLE = STREAM.normal(500)
+RAW = [13457481391010211101, 9097935874788149020, 2951836584479192015]
+NORMAL = ["0x1.3908ff2aaf72ap-1", "-0x1.1746b5932ca19p-6", "-0x1.fd1f249fbec44p-1"]
+
+
+@given(st.integers(0, 480), st.integers(1, 20))
+def test_numbers_do_not_depend_on_chunks(offset, n):
+    assert np.array_equal(STREAM.normal(n, offset), WHOLE[offset : offset + n])
+
+
+def test_the_first_numbers_are_fixed():
+    assert STREAM.raw(3).tolist() == RAW
+    assert [float(v).hex() for v in STREAM.normal(3)] == NORMAL
+
+
+def test_another_stage_or_another_input_draws_other_numbers():
+    assert not np.array_equal(STREAM.raw(4), Stream("sha256:00", "other").raw(4))
+    assert not np.array_equal(STREAM.raw(4), Stream("sha256:01", "stage").raw(4))
+
+
+def test_the_inverse_agrees_with_scipy_to_the_far_tails():
+    p = np.concatenate(
+        [STREAM.uniform(200_000), 10.0 ** -np.arange(1.0, 301.0), 1 - 10.0 ** -np.arange(1.0, 16.0)]
+    )
+    assert np.abs(inverse_normal(p) - ndtri(p)).max() < 1e-13
+
+
+def test_the_inverse_is_odd_about_one_half():
+    p = STREAM.uniform(1000)
+    assert np.array_equal(inverse_normal(1.0 - p), -inverse_normal(p))
+
+
+def test_uniforms_stay_inside_the_open_interval_and_normals_look_normal():
+    u = STREAM.uniform(100_000)
+    assert u.min() > 0.0 and u.max() < 1.0
+    assert kstest(STREAM.normal(100_000), "norm").pvalue > 1e-3

@@ -1,0 +1,117 @@
+"""Stage 2, biomass: stem volume and CO2e of every tree of the sample plots, whole cm³ and grams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.biomass import YOUNG_TO_AGE, SpeciesFactors, co2_g
+from models.volume import EquationSet, select_class, stem_volume_cm3
+from mrv.project import Project
+from mrv.results import Inventory, TreeStock
+from mrv.survey import Survey, TreeList
+from mrv.tables import Tables
+
+# Steps of the derivatives: small against a tree, large against a gram.
+HEIGHT_STEP_MM = 100
+DBH_STEP_MM = 1
+
+
+def measure_inventory(
+    survey: Survey, project: Project, tables: Tables, earlier: Inventory | None = None
+) -> Inventory:
+    """Volume and CO2e of every tree of a survey.
+
+    A tree that was there at the earlier date keeps its volume equation and its expansion factor: both step (at a diameter limit,
+    at age 20), and across a step a growing tree would show a loss that never happened.
+
+    Parameters
+    ----------
+    earlier : Inventory, optional
+        The same project's inventory at the first date.
+
+    Raises
+    ------
+    UnknownSpecies
+        If a species has no equation or no factors in the project's prefecture.
+    """
+    if survey.trees is None:
+        return Inventory(survey.survey_id, (), ())
+    trees = survey.trees
+    known = {(t.sample_plot_id, t.tag): t for t in earlier.trees} if earlier else {}
+    out: list[TreeStock | None] = [None] * len(trees)
+    unverified: set[str] = set()
+    for species in sorted(set(trees.species.tolist())):
+        equations = tables.equation_set(project.prefecture, species)
+        factors = tables.factors(project.prefecture, species)
+        if not tables.equations_verified(project.prefecture, species):
+            unverified.add(f"{species}: stem volume equation")
+        unverified.update(f"{species}: {name}" for name in factors.unverified_constants)
+        index = np.flatnonzero(trees.species == species)
+        before = [known.get((str(trees.sample_plot_id[i]), str(trees.tag[i]))) for i in index]
+        for i, stock in zip(index, _stocks(survey, trees, index, before, equations, factors), strict=True):
+            out[i] = stock
+    return Inventory(survey.survey_id, tuple(t for t in out if t is not None), tuple(sorted(unverified)))
+
+
+def _stocks(
+    survey: Survey,
+    trees: TreeList,
+    index: NDArray[np.intp],
+    before: Sequence[TreeStock | None],
+    equations: EquationSet,
+    factors: SpeciesFactors,
+) -> list[TreeStock]:
+    standing = trees.status[index] == "alive"
+    dbh = np.where(standing, trees.dbh_mm[index], 0)
+    height = np.where(standing, trees.height_mm[index], 0)
+    classes = _classes(equations, dbh, before)
+    young = _young(survey, trees, index, before)
+
+    def co2(d: NDArray[np.int32], h: NDArray[np.int32]) -> NDArray[np.int64]:
+        return co2_g(stem_volume_cm3(equations, d, h, classes), factors, young)
+
+    volume = stem_volume_cm3(equations, dbh, height, classes)
+    stock = co2_g(volume, factors, young)
+    taller = (co2(dbh, height + np.where(standing, HEIGHT_STEP_MM, 0)) - stock) * (1000 // HEIGHT_STEP_MM)
+    thicker = (co2(dbh + np.where(standing, DBH_STEP_MM, 0), height) - stock) * (10 // DBH_STEP_MM)
+    return [
+        TreeStock(
+            sample_plot_id=str(trees.sample_plot_id[i]),
+            tag=str(trees.tag[i]),
+            species=str(trees.species[i]),
+            status=str(trees.status[i]),
+            equation=equations.classes[classes[k]].id,
+            young_bef=bool(young[k]),
+            volume_cm3=int(volume[k]),
+            co2_g=int(stock[k]),
+            co2_per_m_height_g=int(taller[k]),
+            co2_per_cm_dbh_g=int(thicker[k]),
+        )
+        for k, i in enumerate(index)
+    ]
+
+
+def _classes(
+    equations: EquationSet, dbh: NDArray[np.int32], before: Sequence[TreeStock | None]
+) -> NDArray[np.int64]:
+    position = {equation.id: k for k, equation in enumerate(equations.classes)}
+    classes = select_class(equations, dbh)
+    for k, stock in enumerate(before):
+        if stock is not None and stock.equation in position:
+            classes[k] = position[stock.equation]
+    return classes
+
+
+def _young(
+    survey: Survey, trees: TreeList, index: NDArray[np.intp], before: Sequence[TreeStock | None]
+) -> NDArray[np.bool_]:
+    planted = trees.planted_year[index]
+    # Of unknown age: the smaller factor of old trees.
+    young = (planted > 0) & (survey.day.year - planted <= YOUNG_TO_AGE)
+    for k, stock in enumerate(before):
+        if stock is not None:
+            young[k] = stock.young_bef
+    return np.asarray(young, dtype=np.bool_)

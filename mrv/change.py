@@ -1,0 +1,390 @@
+"""Stage 3, change: stock at both dates and their difference, per plot and project, with the error of the difference.
+
+The default estimates the change from *differences* of permanent, tagged sample plots, regressed on the change of mean canopy
+height; each plot is a stratum. All arithmetic is exact; grams are rounded half-even, standard errors up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+
+from models.estimators import StratifiedRegression, Stratum, stratified_regression
+from mrv.errors import Problem, Refusal
+from mrv.methodology.ledgers import jcredit_ledger
+from mrv.project import DeclaredErrors, MonitoringPlan
+from mrv.quantise import round_fraction, sqrt_ceil
+from mrv.results import Canopy, Change, Estimate, Inventory, PlotChange, TreeStock, ZoneHeight
+from mrv.survey import Survey
+
+COMPONENTS = ("growth", "recruited", "replanted", "thinned", "cut", "died")
+PPM = 1_000_000
+Density = list[Fraction]
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One survey with what the first two stages made of it."""
+
+    survey: Survey
+    canopy: Canopy
+    inventory: Inventory
+
+
+def estimate_change(first: Visit, last: Visit, plan: MonitoringPlan) -> Change:
+    """Change of the stock between two visits by stratified regression on sample-plot differences.
+
+    Raises
+    ------
+    Refusal
+        If sample plots or trees are not tagged, a tree of the first date is not accounted for at the last, a sample plot of
+        the plan is missing, or plots differ from the plan.
+    """
+    _check_pair(first, last, plan)
+    sample = _Sample(first, last, plan)
+    by_date = {
+        "first": sample.regression(first.canopy),
+        "last": sample.regression(last.canopy),
+        "change": sample.regression(first.canopy, last.canopy),
+    }
+    y0, y1 = sample.density(first, _co2), sample.density(last, _co2)
+    difference = [b - a for a, b in zip(y0, y1, strict=True)]
+    kinds = sample.components()
+    errors = _Declared(sample, first, last, plan.declared)
+
+    def totals(regression: StratifiedRegression, y: Density) -> dict[str, int]:
+        return {plot: round_fraction(v) for plot, v in regression.totals(y).items()}
+
+    change_g = totals(by_date["change"], difference)
+    stock0, stock1 = totals(by_date["first"], y0), totals(by_date["last"], y1)
+    part_g = {kind: totals(by_date["change"], y) for kind, y in kinds.items()}
+    for plot, total in change_g.items():
+        part_g["growth"][plot] += total - sum(part_g[kind][plot] for kind in COMPONENTS)
+
+    def estimate(key: str, y: Density, total: int, plot: str | None = None) -> Estimate:
+        sampling = by_date[key].sampling_variance(y, plot)
+        declared = sum(errors.parts(by_date[key], key, plot).values(), Fraction(0))
+        return Estimate(total, sqrt_ceil(sampling.total + declared), sampling.degrees_of_freedom(declared))
+
+    heights = {c.survey_id: {z.zone_id: z for z in c.plots} for c in (first.canopy, last.canopy)}
+    plots = tuple(
+        PlotChange(
+            plot_id=p.plot_id,
+            name=p.name,
+            area_mm2=p.area_mm2,
+            species=p.species,
+            treatment=plan.treatments[p.plot_id],
+            sample_plots=len(by_date["change"].members(p.plot_id)),
+            canopy_first_mm=round_fraction(_mean(heights[first.survey.survey_id][p.plot_id])),
+            canopy_last_mm=round_fraction(_mean(heights[last.survey.survey_id][p.plot_id])),
+            stock_first=estimate("first", y0, stock0[p.plot_id], p.plot_id),
+            stock_last=estimate("last", y1, stock1[p.plot_id], p.plot_id),
+            change=estimate("change", difference, change_g[p.plot_id], p.plot_id),
+            components_g={kind: part_g[kind][p.plot_id] for kind in COMPONENTS},
+        )
+        for p in first.survey.plots
+    )
+    regression = by_date["change"]
+    components = {kind: sum(part_g[kind].values()) for kind in COMPONENTS}
+    sampling = regression.sampling_variance(difference).total
+    variance = {"sampling": sampling, **errors.parts(regression, "change", None)}
+    purposive = plan.design == "purposive" or first.survey.design in ("purposive", "none")
+    flags = list(dict.fromkeys((*first.canopy.flags, *last.canopy.flags)))
+    if purposive:
+        flags.append("change.purposive_sample_interval_not_valid")
+    return Change(
+        project_id=plan.project_id,
+        plan_digest=plan.digest,
+        first_survey_id=first.survey.survey_id,
+        last_survey_id=last.survey.survey_id,
+        start=first.survey.day,
+        end=last.survey.day,
+        method="paired_stratified_regression",
+        plots=plots,
+        stock_first=estimate("first", y0, sum(stock0.values())),
+        stock_last=estimate("last", y1, sum(stock1.values())),
+        change=estimate("change", difference, sum(change_g.values())),
+        components_g=components,
+        variance_parts_g2={k: str(round_fraction(v)) for k, v in variance.items()},
+        species_change_g={
+            s: round_fraction(t) for s, t in errors.species_totals(regression, "change", None).items()
+        },
+        jcredit_g=jcredit_ledger(components),
+        coefficients=_coefficients(by_date, {"first": y0, "last": y1, "change": difference}),
+        creditable=not purposive,
+        flags=tuple(flags),
+        unverified=tuple(sorted({*first.inventory.unverified, *last.inventory.unverified})),
+        simulated=first.survey.simulated or last.survey.simulated,
+    )
+
+
+def _co2(tree: TreeStock) -> int:
+    return tree.co2_g
+
+
+def _mean(zone: ZoneHeight) -> Fraction:
+    return Fraction(zone.sum_mm, zone.valid)
+
+
+def _coefficients(by_date: Mapping[str, StratifiedRegression], y: Mapping[str, Density]) -> dict[str, str]:
+    """Working models per date: g CO2e per mm² on mm of mean canopy height, with what the maps' error layer needs."""
+    out: dict[str, str] = {}
+    for key, regression in by_date.items():
+        b0, b1 = regression.intercept(y[key]), regression.slope(y[key])
+        residual = [v - b0 - b1 * x for v, x in zip(y[key], regression.x, strict=True)]
+        s2 = sum((e * e for e in residual), Fraction(0)) / max(1, regression.n - 2)
+        values = {"b0": b0, "b1": b1, "s2": s2, "sxx": regression.sxx, "x_bar": regression.x_bar}
+        out |= {f"{key}_{name}": str(value) for name, value in values.items()}
+        out[f"{key}_n"] = str(regression.n)
+    return out
+
+
+class _Sample:
+    """Sample plots of the plan in one fixed order, and densities (per mm²) over them."""
+
+    def __init__(self, first: Visit, last: Visit, plan: MonitoringPlan) -> None:
+        self.ids = sorted(plan.sample_plots)
+        self.plot_of = [plan.sample_plots[i] for i in self.ids]
+        self.area = {s.sample_plot_id: s.area_mm2 for s in first.survey.sample_plots}
+        self.first, self.last, self.plan = first, last, plan
+        self.plot_area = {p.plot_id: p.area_mm2 for p in first.survey.plots}
+
+    def regression(self, canopy: Canopy, later: Canopy | None = None) -> StratifiedRegression:
+        plots = {z.zone_id: _mean(z) for z in canopy.plots}
+        samples = {z.zone_id: _mean(z) for z in canopy.sample_plots}
+        if later is not None:
+            plots = {z.zone_id: _mean(z) - plots[z.zone_id] for z in later.plots}
+            samples = {z.zone_id: _mean(z) - samples[z.zone_id] for z in later.sample_plots}
+        strata = {
+            plot: Stratum(area, plots[plot], self.plan.treatments[plot])
+            for plot, area in self.plot_area.items()
+        }
+        return stratified_regression(strata, self.plot_of, [samples[i] for i in self.ids])
+
+    def density(
+        self,
+        visit: Visit,
+        value: Callable[[TreeStock], int],
+        keep: Callable[[TreeStock], bool] = lambda _: True,
+    ) -> Density:
+        sums = dict.fromkeys(self.ids, 0)
+        for tree in visit.inventory.trees:
+            if tree.sample_plot_id in sums and keep(tree):
+                sums[tree.sample_plot_id] += value(tree)
+        return [Fraction(sums[i], self.area[i]) for i in self.ids]
+
+    def components(self) -> dict[str, Density]:
+        """Change per mm² of every sample plot by what made it; the parts sum to the whole change exactly."""
+        sums = {kind: dict.fromkeys(self.ids, 0) for kind in COMPONENTS}
+        earlier = {(t.sample_plot_id, t.tag): t for t in self.first.inventory.trees}
+        actions = self.last.survey.actions
+        span = (self.first.survey.day, self.last.survey.day)
+        for tree in self.last.inventory.trees:
+            if tree.sample_plot_id not in self.area or tree.sample_plot_id not in sums[COMPONENTS[0]]:
+                continue
+            plot = self.plan.sample_plots[tree.sample_plot_id]
+            done = {a.kind for a in actions if a.plot_id == plot and span[0] <= a.day < span[1]}
+            before = earlier.get((tree.sample_plot_id, tree.tag))
+            kind = _component(tree.status, before is not None and before.status == "alive", done)
+            sums[kind][tree.sample_plot_id] += tree.co2_g - (before.co2_g if before else 0)
+        return {kind: [Fraction(sums[kind][i], self.area[i]) for i in self.ids] for kind in COMPONENTS}
+
+
+def _component(status: str, stood_before: bool, done: Collection[str]) -> str:
+    if status == "alive":
+        if stood_before:
+            return "growth"
+        return "replanted" if "replant" in done else "recruited"
+    if status == "cut":
+        return "cut" if "cut" in done or "thin" not in done else "thinned"
+    return "died"
+
+
+class _Declared:
+    """Variance of errors that no sample can show, carried through the estimator's linear weights."""
+
+    def __init__(self, sample: _Sample, first: Visit, last: Visit, declared: DeclaredErrors) -> None:
+        self.declared = declared
+        species = sorted({t.species for v in (first, last) for t in v.inventory.trees})
+        self.species = {
+            name: {
+                key: sample.density(visit, _co2, lambda t, name=name: t.species == name)  # type: ignore[misc]
+                for key, visit in (("first", first), ("last", last))
+            }
+            for name in species
+        }
+        visits = {"first": first, "last": last}
+        self.per_metre = {k: sample.density(v, lambda t: t.co2_per_m_height_g) for k, v in visits.items()}
+        self.per_cm = {k: sample.density(v, lambda t: t.co2_per_cm_dbh_g) for k, v in visits.items()}
+
+    def species_totals(
+        self, regression: StratifiedRegression, key: str, plot: str | None
+    ) -> dict[str, Fraction]:
+        out = {}
+        for name, y in self.species.items():
+            values = (
+                y[key] if key != "change" else [b - a for a, b in zip(y["first"], y["last"], strict=True)]
+            )
+            out[name] = _total(regression, values, plot)
+        return out
+
+    def parts(self, regression: StratifiedRegression, key: str, plot: str | None) -> dict[str, Fraction]:
+        """Variance by source, g²: factors shared by a species at both dates; height and diameter biases of each date."""
+        shared = Fraction(0)
+        for name, total in self.species_totals(regression, key, plot).items():
+            shared += (total * Fraction(self.declared.shared_factor_cv_ppm[name], PPM)) ** 2
+        dates = ("first", "last") if key == "change" else (key,)
+        height = sum((_total(regression, self.per_metre[d], plot) ** 2 for d in dates), Fraction(0))
+        dbh = sum((_total(regression, self.per_cm[d], plot) ** 2 for d in dates), Fraction(0))
+        return {
+            "shared_factors": shared,
+            "field_height_bias": height * Fraction(self.declared.field_height_bias_um, 1_000_000) ** 2,
+            "field_dbh_bias": dbh * Fraction(self.declared.field_dbh_bias_um, 10_000) ** 2,
+        }
+
+
+def _total(regression: StratifiedRegression, y: Sequence[Fraction], plot: str | None) -> Fraction:
+    totals = regression.totals(y)
+    return totals[plot] if plot is not None else sum(totals.values(), Fraction(0))
+
+
+def _check_pair(first: Visit, last: Visit, plan: MonitoringPlan) -> None:
+    problems = [
+        *_check_plots(first, last, plan),
+        *_check_samples(first, last, plan),
+        *_check_trees(first, last, plan),
+        *_check_species(first, last, plan),
+    ]
+    if first.survey.day >= last.survey.day:
+        problems.append(_order_problem(first.survey.day, last.survey.day, last.survey.survey_id))
+    if problems:
+        raise Refusal(problems)
+
+
+def _order_problem(first: date, last: date, where: str) -> Problem:
+    return Problem(
+        code="change.dates",
+        where=where,
+        expected_en=f"a survey after {first}",
+        expected_ja=f"{first} より後の調査",
+        got_en=f"one of {last}",
+        got_ja=f"{last} の調査",
+        todo_en="Name the surveys in order of time.",
+        todo_ja="調査を時系列順に指定してください。",
+    )
+
+
+def _check_plots(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Problem]:
+    problems = []
+    planned = set(plan.treatments)
+    for visit in (first, last):
+        got = {p.plot_id for p in visit.survey.plots}
+        if got != planned:
+            problems.append(
+                Problem(
+                    code="change.plots_differ_from_plan",
+                    where=visit.survey.survey_id,
+                    expected_en=f"plots {sorted(planned)} as planned",
+                    expected_ja=f"計画どおりの区画 {sorted(planned)}",
+                    got_en=str(sorted(got)),
+                    got_ja=str(sorted(got)),
+                    todo_en="Hand in all plots of the plan; no plot may be left out after the plan was stored.",
+                    todo_ja="計画の全区画を提出してください。計画保存後に区画を外すことはできません。",
+                )
+            )
+        for zone in (*visit.canopy.plots, *visit.canopy.sample_plots):
+            if zone.valid == 0:
+                problems.append(
+                    Problem(
+                        code="change.no_canopy_in_zone",
+                        where=f"{visit.survey.survey_id} {zone.zone_id}",
+                        expected_en="canopy heights inside the polygon",
+                        expected_ja="ポリゴン内の樹冠高",
+                        got_en="no valid pixel",
+                        got_ja="有効画素なし",
+                        todo_en="Fly the plot again or correct its polygon.",
+                        todo_ja="再撮影するか、ポリゴンを修正してください。",
+                    )
+                )
+    return problems
+
+
+def _check_samples(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Problem]:
+    problems = []
+    for visit in (first, last):
+        tagged = {s.sample_plot_id: s.tagged for s in visit.survey.sample_plots}
+        for sample_plot_id in sorted(plan.sample_plots):
+            if not tagged.get(sample_plot_id, False):
+                missing = sample_plot_id not in tagged
+                problems.append(
+                    Problem(
+                        code="change.sample_plot_missing" if missing else "change.sample_plot_untagged",
+                        where=f"{visit.survey.survey_id} {sample_plot_id}",
+                        expected_en="a permanent, tagged sample plot",
+                        expected_ja="恒久・タグ付きの標準地",
+                        got_en="no such sample plot" if missing else "one without tags",
+                        got_ja="該当なし" if missing else "タグなし",
+                        todo_en="A change is claimed from the same trees at both dates; measure the plan's sample plots.",
+                        todo_ja="変化量は同じ木の再測から求めます。計画の標準地を計測してください。",
+                    )
+                )
+    areas0 = {s.sample_plot_id: s.area_mm2 for s in first.survey.sample_plots}
+    for s in last.survey.sample_plots:
+        before = areas0.get(s.sample_plot_id)
+        if s.sample_plot_id in plan.sample_plots and before is not None and before != s.area_mm2:
+            problems.append(
+                Problem(
+                    code="change.sample_plot_moved",
+                    where=f"{last.survey.survey_id} {s.sample_plot_id}",
+                    expected_en=f"the same polygon as at the first date ({before / 1e6:.2f} m²)",
+                    expected_ja=f"初回と同じ範囲（{before / 1e6:.2f} m²）",
+                    got_en=f"{s.area_mm2 / 1e6:.2f} m²",
+                    got_ja=f"{s.area_mm2 / 1e6:.2f} m²",
+                    todo_en="Permanent sample plots keep their corners.",
+                    todo_ja="恒久標準地の範囲は変更できません。",
+                )
+            )
+    return problems
+
+
+def _check_trees(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Problem]:
+    later = {(t.sample_plot_id, t.tag) for t in last.inventory.trees}
+    lost = [
+        t
+        for t in first.inventory.trees
+        if t.status == "alive"
+        and t.sample_plot_id in plan.sample_plots
+        and (t.sample_plot_id, t.tag) not in later
+    ]
+    return [
+        Problem(
+            code="change.tree_not_accounted_for",
+            where=f"{last.survey.survey_id} {t.sample_plot_id} tag {t.tag}",
+            expected_en="a row for every tree that stood at the first date",
+            expected_ja="初回の全立木に対応する行",
+            got_en="none",
+            got_ja="行なし",
+            todo_en="Add the row with its status: alive, cut or dead.",
+            todo_ja="状態（生存・伐採・枯死）を記入した行を追加してください。",
+        )
+        for t in lost[:20]
+    ]
+
+
+def _check_species(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Problem]:
+    species = {t.species for v in (first, last) for t in v.inventory.trees}
+    return [
+        Problem(
+            code="plan.no_declared_error",
+            where=f"monitoring plan, species {name}",
+            expected_en="a declared error of its volume and biomass factors",
+            expected_ja="材積式・係数の誤差の宣言",
+            got_en="none",
+            got_ja="宣言なし",
+            todo_en="Plans are fixed before the second date: declare it when the project starts.",
+            todo_ja="計画は2回目の調査前に確定します。開始時に宣言してください。",
+        )
+        for name in sorted(species - set(plan.declared.shared_factor_cv_ppm))
+    ]

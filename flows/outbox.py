@@ -1,0 +1,130 @@
+"""The catalogue's side of the chain: the outbox of issuances and the index of events (`registry.ports`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from flows.catalogue import Catalogue
+from flows.settings import utc_now
+from flows.tables import ChainCursorRow, ChainEventRow, OutboxRow
+from registry.ports import OutboxEntry
+
+
+class CatalogueOutbox:
+    """Durable record of what is to be issued (`registry.ports.Outbox`); each method has committed when it returns."""
+
+    def __init__(self, catalogue: Catalogue, clock: Callable[[], datetime] = utc_now) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+
+    def put_plan(self, batch_id: str, plan: dict[str, Any]) -> OutboxEntry:
+        """Record the plan, or give back the entry already there for this batch id, unchanged."""
+        with self._catalogue.write() as session:
+            row = session.get(OutboxRow, batch_id)
+            if row is None:
+                row = OutboxRow(batch_id=batch_id, plan=plan, state="planned", changed_at=self._clock())
+                session.add(row)
+            return _entry(row)
+
+    def get(self, batch_id: str) -> OutboxEntry | None:
+        """The entry of a batch."""
+        with self._catalogue.read() as session:
+            row = session.get(OutboxRow, batch_id)
+            return None if row is None else _entry(row)
+
+    def mark_sent(self, batch_id: str, tx_hash: str, raw_tx: str) -> None:
+        """Record the signed transaction; called before it is sent."""
+        self._change(batch_id, state="sent", tx_hash=tx_hash, raw_tx=raw_tx)
+
+    def mark_mined(self, batch_id: str, receipt: dict[str, Any]) -> None:
+        """Record that the batch is on the chain."""
+        self._change(batch_id, state="mined", receipt=receipt)
+
+    def pending(self) -> Sequence[OutboxEntry]:
+        """Entries not mined yet, oldest first."""
+        query = select(OutboxRow).where(OutboxRow.state != "mined").order_by(OutboxRow.changed_at)
+        with self._catalogue.read() as session:
+            return [_entry(row) for row in session.scalars(query)]
+
+    def _change(self, batch_id: str, **values: Any) -> None:
+        with self._catalogue.write() as session:
+            row = session.get(OutboxRow, batch_id, with_for_update=True)
+            if row is None:
+                raise KeyError(f"no plan of batch {batch_id} was recorded before it was sent")
+            for name, value in values.items():
+                setattr(row, name, value)
+            row.changed_at = self._clock()
+
+
+def _entry(row: OutboxRow) -> OutboxEntry:
+    state: Any = row.state
+    return OutboxEntry(row.batch_id, dict(row.plan), state, row.tx_hash, row.raw_tx, row.receipt)
+
+
+class CatalogueEvents:
+    """Chain events kept in the catalogue, with the block up to which they were read (`registry.ports.EventIndex`)."""
+
+    def __init__(self, catalogue: Catalogue, clock: Callable[[], datetime] = utc_now) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+
+    def last_block(self, chain_id: int, registry: str) -> int | None:
+        """Last block whose events are in the index; None before the first read."""
+        with self._catalogue.read() as session:
+            row = session.get(ChainCursorRow, (chain_id, registry))
+            return None if row is None else row.last_block
+
+    def read_at(self, chain_id: int, registry: str) -> tuple[int, datetime] | None:
+        """Block and time at which the index was last read, for pages to state."""
+        with self._catalogue.read() as session:
+            row = session.get(ChainCursorRow, (chain_id, registry))
+            return None if row is None else (row.last_block, row.read_at)
+
+    def append(
+        self, chain_id: int, registry: str, events: Iterable[dict[str, Any]], through_block: int
+    ) -> None:
+        """Add the events of the blocks after the last up to `through_block`, in one transaction.
+
+        Parameters
+        ----------
+        events : iterable of dict
+            Each with ``event``, ``block``, ``tx_hash``, ``log_index``, ``block_time`` (unix seconds) and its own fields.
+        """
+        with self._catalogue.write() as session:
+            cursor = session.get(ChainCursorRow, (chain_id, registry), with_for_update=True)
+            last = -1 if cursor is None else cursor.last_block
+            for event in events:
+                if event["block"] > last:
+                    session.add(_event_row(chain_id, registry, event))
+            if cursor is None:
+                cursor = ChainCursorRow(chain_id=chain_id, registry_address=registry, last_block=last)
+                session.add(cursor)
+            cursor.last_block = max(last, through_block)
+            cursor.read_at = self._clock()
+
+    def events(self, chain_id: int, registry: str, *names: str) -> list[ChainEventRow]:
+        """Indexed events, of the given names or all, in chain order."""
+        query = select(ChainEventRow).where(
+            ChainEventRow.chain_id == chain_id, ChainEventRow.registry_address == registry
+        )
+        if names:
+            query = query.where(ChainEventRow.name.in_(names))
+        with self._catalogue.read() as session:
+            return list(session.scalars(query.order_by(ChainEventRow.block, ChainEventRow.log_index)))
+
+
+def _event_row(chain_id: int, registry: str, event: dict[str, Any]) -> ChainEventRow:
+    return ChainEventRow(
+        chain_id=chain_id,
+        registry_address=registry,
+        tx_hash=event["tx_hash"],
+        log_index=event["log_index"],
+        name=event["event"],
+        block=event["block"],
+        block_time=datetime.fromtimestamp(event["block_time"], UTC),
+        doc=event,
+    )

@@ -76,6 +76,37 @@ class DeclaredErrors:
 
 
 @dataclass(frozen=True)
+class CanopyModel:
+    """A stock model of canopy height alone, for surveys without sample plots: flagged wherever used, never creditable.
+
+    ``co2 = scale * h ** power`` per cell, g CO2e per m², h the cell's mean canopy height in m.
+
+    Attributes
+    ----------
+    scale_g_m2, power : str
+        Decimal text, as in the source.
+    scale_cv_ppm, power_sd_ppm : int
+        Relative error of the scale and error of the power, millionths; the same at both dates.
+    residual_sd_g_m2 : int
+        What stock differs from the model by, per cell and date.
+    correlation_range_m : int
+        Distance over which such differences are shared.
+    canopy_height_bias_um : int
+        Height error that all pixels of one date share, micrometres.
+    """
+
+    scale_g_m2: str
+    power: str
+    scale_cv_ppm: int
+    power_sd_ppm: int
+    residual_sd_g_m2: int
+    correlation_range_m: int
+    canopy_height_bias_um: int
+    source: str
+    verified: bool
+
+
+@dataclass(frozen=True)
 class MonitoringPlan:
     """How the change will be measured and what will be deducted; hashed and stored before the second date is read.
 
@@ -91,8 +122,8 @@ class MonitoringPlan:
         Nominal coverage of printed two-sided intervals (900000).
     cell_mm : int
         Side of the prediction cells, as large as a sample plot.
-    species_factors_verified : bool
-        False where any constant used is recalled rather than read in its source.
+    canopy_model : CanopyModel or None
+        For surveys without sample plots only.
     """
 
     project_id: str
@@ -110,6 +141,7 @@ class MonitoringPlan:
     )
     method_id: str = METHOD_ID
     method_version: str = METHOD_VERSION
+    canopy_model: CanopyModel | None = None
 
     def to_doc(self) -> dict[str, Any]:
         doc = asdict(self)
@@ -120,7 +152,14 @@ class MonitoringPlan:
 
     @classmethod
     def from_doc(cls, doc: Mapping[str, Any]) -> Self:
-        return cls(**{**doc, "declared": DeclaredErrors(**doc["declared"])})
+        model = doc.get("canopy_model")
+        return cls(
+            **{
+                **doc,
+                "declared": DeclaredErrors(**doc["declared"]),
+                "canopy_model": CanopyModel(**model) if model else None,
+            }
+        )
 
     @property
     def digest(self) -> str:

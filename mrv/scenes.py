@@ -170,7 +170,7 @@ def _mean_e4(a: NDArray[np.int64], b: NDArray[np.int64]) -> int | None:
     lit = a + b > 0
     if not lit.any():
         return None
-    return round(float(np.mean((a[lit] - b[lit]) / (a[lit] + b[lit]))) * E4)
+    return round(E4 * float(np.mean((a[lit] - b[lit]) / (a[lit] + b[lit]))))
 
 
 def _refusal(scene: Scene, code: str, expected: tuple[str, str], got: tuple[str, str]) -> Refusal:

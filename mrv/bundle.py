@@ -1,0 +1,423 @@
+"""The evidence bundle: everything a stranger needs to recompute a claim, in one zip or folder that stands alone.
+
+::
+
+    content/inputs/<survey>/<file>    every file as it was handed in
+    content/{project,plan,history}.json, content/tables/*.csv
+    content/outputs/*.json            what every stage returned: integers, canonical JSON
+    content/claim.json
+    run/outputs/*.tif                 rasters; content/ holds the digests of their decoded integers, since GeoTIFF bytes differ between GDAL versions
+    run/environment.json, run/statement.intoto.json, run/stac/*.json, run/workflow/pipeline.py
+    ro-crate-metadata.json, README.txt
+    evidence.json                     leaves, salts and roots (`mrv.evidence`)
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from mrv.blob import Blob, blob_of_file, canonical_json, digest_bytes
+from mrv.container import Container, refusal, write_folder, write_zip
+from mrv.evidence import (
+    EVIDENCE_NAME,
+    Evidence,
+    build_evidence,
+    check_path,
+    subtree_of,
+    withhold_leaves,
+)
+from mrv.project import MonitoringPlan, Project
+from mrv.provenance import (
+    CRATE_NAME,
+    ENVIRONMENT_NAME,
+    STAC_FOLDER,
+    STATEMENT_NAME,
+    WORKFLOW_NAME,
+    Dated,
+    FileFact,
+    RunRecord,
+    ro_crate,
+    stac_item,
+    statement,
+)
+from mrv.results import Claim, History
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mrv.pipeline import PipelineInputs
+
+README_NAME = "README.txt"
+CLAIM_NAME = "content/claim.json"
+INPUTS, TABLES, OUTPUTS, RASTERS = "content/inputs/", "content/tables/", "content/outputs/", "run/outputs/"
+MAX_DOC_BYTES = 1 << 28
+_README = """\
+{label}SATOYAMA MRV - EVIDENCE OF A BATCH OF CARBON CREDITS / 炭素クレジットの証拠一式
+
+Project / プロジェクト : {name_en} / {name_ja}
+Place / 場所           : {place_en} / {place_ja}
+Period / 期間          : {start} - {end} (the last day is not included / 末日は含まない)
+Credits / クレジット   : {gross:,} kg CO2e ({credited:,} to the project + {buffer:,} buffer)
+Method / 方法論        : {method}
+Batch / バッチ         : {batch}
+Content root           : {content_root}
+
+This folder (or zip) holds every file that the credits were computed from, every result, and the reference tables.
+Anyone can check all of it and compute the kilograms again, without asking us:
+
+    pip install satoyama-mrv=={version}
+    satoyama verify <this zip or folder>
+
+You need not trust this file: compare the evidence root in evidence.json with the one on chain. `satoyama verify` does so too.
+
+このフォルダ(またはZIP)には、クレジットの計算に使ったすべてのファイル、すべての結果、参照した表が入っています。
+どなたでも、私たちに問い合わせることなく、上の2行のコマンドで全体を検査し、キログラム数を計算し直せます。
+このファイルを信用する必要はありません。evidence.json の evidence_root をチェーン上の値と比べてください(satoyama verify も比べます)。
+"""
+
+
+def _memory_blob(name: str, data: bytes) -> Blob:
+    @contextmanager
+    def opener() -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="satoyama-") as folder:
+            path = Path(folder) / "data"
+            path.write_bytes(data)
+            yield path
+
+    return Blob(digest_bytes(data), name, len(data), opener)
+
+
+def _doc_blobs(docs: Mapping[str, Any]) -> dict[str, Blob]:
+    return {name: _memory_blob(name, canonical_json(doc)) for name, doc in docs.items()}
+
+
+def _blob_doc(blob: Blob) -> Any:
+    return json.loads(blob.read_bytes())
+
+
+def _history_doc(history: History) -> dict[str, Any]:
+    return {
+        "gross_issued_kg": history.gross_issued_kg,
+        "compensated_kg": history.compensated_kg,
+        "last_end": None if history.last_end is None else history.last_end.isoformat(),
+    }
+
+
+def _history_from_doc(doc: Mapping[str, Any]) -> History:
+    last_end = None if doc["last_end"] is None else date.fromisoformat(doc["last_end"])
+    return History(doc["gross_issued_kg"], doc["compensated_kg"], last_end)
+
+
+def output_path(name: str) -> str:
+    """Where an output of the pipeline's sink stands in the bundle."""
+    if name == "claim.json":
+        return CLAIM_NAME
+    return check_path((OUTPUTS if name.endswith(".json") else RASTERS) + name)
+
+
+def _content(
+    inputs: PipelineInputs, outputs: Mapping[str, Blob], survey_ids: tuple[str, str]
+) -> dict[str, Blob]:
+    files = {
+        f"{INPUTS}{survey_id}/{name}": blob
+        for survey_id, survey in zip(survey_ids, inputs.surveys, strict=True)
+        for name, blob in survey.items()
+    }
+    files |= {TABLES + name: _memory_blob(name, data) for name, data in inputs.tables.files().items()}
+    files |= {output_path(name): blob for name, blob in outputs.items()}
+    docs = {
+        "content/project.json": inputs.project.to_doc(),
+        "content/plan.json": inputs.plan.to_doc(),
+        "content/history.json": _history_doc(inputs.history),
+    }
+    return files | _doc_blobs(docs)
+
+
+def _facts(files: Mapping[str, Blob]) -> list[FileFact]:
+    return [FileFact(path, blob.digest, blob.size) for path, blob in files.items()]
+
+
+def _readme(project: Project, claim: Claim, content_root: str, run: RunRecord) -> bytes:
+    text = _README.format(
+        label="*** SIMULATED DATA / 模擬データ ***\n\n" if claim.simulated else "",
+        name_en=project.name_en,
+        name_ja=project.name_ja,
+        place_en=project.municipality_en,
+        place_ja=project.municipality_ja,
+        start=claim.period_start.isoformat(),
+        end=claim.period_end.isoformat(),
+        gross=claim.gross_kg,
+        credited=claim.credited_kg,
+        buffer=claim.buffer_kg,
+        method=f"{claim.method_id} {claim.method_version}",
+        batch=claim.batch_id,
+        content_root=content_root,
+        version=run.environment["version"],
+    )
+    return text.encode()
+
+
+def _run_files(
+    inputs: PipelineInputs, files: Mapping[str, Blob], run: RunRecord, content_root: str
+) -> dict[str, Blob]:
+    claim, change = Claim.from_doc(_blob_doc(files[CLAIM_NAME])), _blob_doc(files[OUTPUTS + "change.json"])
+    made = {
+        README_NAME: _memory_blob(README_NAME, _readme(inputs.project, claim, content_root, run)),
+        WORKFLOW_NAME: _memory_blob(WORKFLOW_NAME, run.workflow),
+    }
+    docs: dict[str, Any] = {ENVIRONMENT_NAME: dict(run.environment)}
+    docs[STATEMENT_NAME] = statement(claim, content_root, _facts(files), inputs.tables.digest, run)
+    for key, day in (("first_survey_id", "start"), ("last_survey_id", "end")):
+        survey_id = change[key]
+        grid = _blob_doc(files[f"{OUTPUTS}canopy_{survey_id}.json"])["grid"]
+        own = (f"{INPUTS}{survey_id}/", f"{OUTPUTS}canopy_{survey_id}.", f"{RASTERS}canopy_{survey_id}.")
+        facts = [f for f in _facts(files) if f.path.startswith(own)]
+        dated = Dated(survey_id, date.fromisoformat(change[day]), grid)
+        docs[f"{STAC_FOLDER}{survey_id}.json"] = stac_item(survey_id, dated, facts, simulated=claim.simulated)
+    made |= _doc_blobs(docs)
+    crate = ro_crate(inputs.project, claim, _facts({**files, **made}), run)
+    return made | _doc_blobs({CRATE_NAME: crate})
+
+
+def write_bundle(
+    target: Path, inputs: PipelineInputs, outputs: Mapping[str, Blob], run: RunRecord, secret: bytes
+) -> Evidence:
+    """Write the evidence of one claim; the same arguments give the same bytes.
+
+    Parameters
+    ----------
+    target : Path
+        A zip where the name ends in ``.zip`` (replaced), else a new or empty folder.
+    inputs : PipelineInputs
+        What the claim was computed from.
+    outputs : mapping of name to Blob
+        Everything that the stages put into their sink: ``canopy_<survey>.json`` and ``.tif``, ``inventory_<survey>.json``, ``change.json``,
+        ``claim.json``, maps.
+    run : RunRecord
+        See `mrv.provenance.record_run`.
+    secret : bytes
+        The project's secret, from which the salts are derived; at least 16 bytes.
+
+    Returns
+    -------
+    Evidence
+        Its ``evidence_root`` goes on chain.
+
+    Raises
+    ------
+    KeyError
+        If a stage's output is missing.
+    Refusal
+        If a file's name is unsafe, or the bundle does not fit the container.
+    """
+    change = _blob_doc(outputs["change.json"])
+    files = _content(inputs, outputs, (change["first_survey_id"], change["last_survey_id"]))
+    # The root over content does not depend on the run's own files, yet those name it: it is computed first, beside a stand-in.
+    content = {path: blob.digest for path, blob in files.items()}
+    content_root = build_evidence({**content, README_NAME: digest_bytes(b"")}, secret).content_root
+    files |= _run_files(inputs, files, run, content_root)
+    evidence = build_evidence({path: blob.digest for path, blob in files.items()}, secret)
+    assert evidence.content_root == content_root
+    _write(target, files, evidence)
+    return evidence
+
+
+def _write(target: Path, files: Mapping[str, Blob], evidence: Evidence) -> None:
+    whole = {**files, **_doc_blobs({EVIDENCE_NAME: evidence.to_doc()})}
+    if target.suffix == ".zip":
+        write_zip(target, whole)
+    else:
+        write_folder(target, whole)
+
+
+@dataclass(frozen=True)
+class FilesFound:
+    """How the files of a bundle compare with its leaves; all tuples in path order.
+
+    Attributes
+    ----------
+    differing : tuple of str
+        Files whose bytes are not those that the leaf was made of.
+    missing, unexpected : tuple of str
+        Files that have a leaf but are not there; files that are there without a leaf.
+    withheld : tuple of str
+        Leaves whose file was left out on purpose.
+    checked : int
+        Files whose hash holds.
+    """
+
+    differing: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    withheld: tuple[str, ...]
+    checked: int
+
+    @property
+    def intact(self) -> bool:
+        return not (self.differing or self.missing or self.unexpected)
+
+
+class Bundle:
+    """An evidence bundle opened for reading; nothing in it is trusted before its hash holds.
+
+    Raises
+    ------
+    Refusal
+        If it is no bundle, or its ``evidence.json`` is malformed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.container = Container(path)
+        try:
+            if EVIDENCE_NAME not in self.container.names:
+                raise _malformed(path.name, "no evidence.json")
+            self.evidence = Evidence.from_doc(self.doc(EVIDENCE_NAME))
+        except BaseException:
+            self.container.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.container.close()
+
+    def doc(self, name: str) -> Any:
+        """A JSON document of the bundle."""
+        if name not in self.container.names:
+            raise _malformed(name, "no such file in the bundle")
+        path = self.container.local(name)
+        if path.stat().st_size > MAX_DOC_BYTES:
+            raise _malformed(name, f"{path.stat().st_size} bytes")
+        try:
+            return json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
+            raise _malformed(name, f"no JSON ({error})") from error
+
+    def compare_files(self) -> FilesFound:
+        """Hash every file and compare it with its leaf."""
+        leaves = self.evidence.by_path
+        names = [name for name in self.container.names if name != EVIDENCE_NAME]
+        differing, checked = [], 0
+        for name in names:
+            leaf = leaves.get(name)
+            if leaf is None or leaf.withheld:
+                continue
+            digest = self.container.digest(name)
+            if digest is None or not leaf.holds(digest):
+                differing.append(name)
+            else:
+                checked += 1
+        present = set(names)
+        withheld = tuple(p for p, x in leaves.items() if x.withheld and p not in present)
+        missing = tuple(p for p, x in leaves.items() if not x.withheld and p not in present)
+        # A file beside a leaf without salt cannot be checked, hence nobody vouches for it.
+        unexpected = tuple(n for n in names if n not in leaves or leaves[n].withheld)
+        return FilesFound(tuple(differing), missing, unexpected, withheld, checked)
+
+    def below(self, folder: str) -> dict[str, str]:
+        """Names of the files under a folder (with ``/`` at its end), relative to it, to their paths in the bundle."""
+        return {n[len(folder) :]: n for n in self.container.names if n.startswith(folder)}
+
+    def claim(self) -> Claim:
+        """The claim as recorded."""
+        return _parsed(CLAIM_NAME, Claim.from_doc, self.doc(CLAIM_NAME))
+
+    def project(self) -> Project:
+        """The project as recorded."""
+        return _parsed("content/project.json", Project.from_doc, self.doc("content/project.json"))
+
+    def recorded(self) -> dict[str, Any]:
+        """Documents of all stages by stage name (``canopy_<survey>``, ..., ``change``, ``claim``)."""
+        docs = {
+            name[: -len(".json")]: self.doc(path)
+            for name, path in self.below(OUTPUTS).items()
+            if name.endswith(".json")
+        }
+        return {**docs, "claim": self.doc(CLAIM_NAME)}
+
+    def survey_ids(self) -> tuple[str, str]:
+        """First and last survey of the recorded change."""
+        name = OUTPUTS + "change.json"
+        return _parsed(name, lambda d: (str(d["first_survey_id"]), str(d["last_survey_id"])), self.doc(name))
+
+    def inputs(self) -> PipelineInputs:
+        """Everything that decides the claim, as the pipeline takes it; blobs are good until the bundle is closed."""
+        from mrv.pipeline import PipelineInputs
+        from mrv.tables import load_tables
+
+        first, last = (
+            {name: self.container.blob(path, name) for name, path in self.below(f"{INPUTS}{i}/").items()}
+            for i in self.survey_ids()
+        )
+        plan, history = self.doc("content/plan.json"), self.doc("content/history.json")
+        tables = {name: self.container.read(path) for name, path in self.below(TABLES).items()}
+        return PipelineInputs(
+            project=self.project(),
+            plan=_parsed("content/plan.json", MonitoringPlan.from_doc, plan),
+            surveys=(first, last),
+            tables=_parsed(TABLES, load_tables, tables),
+            history=_parsed("content/history.json", _history_from_doc, history),
+        )
+
+
+def open_bundle(path: Path) -> AbstractContextManager[Bundle]:
+    """Open a bundle, a zip or a folder."""
+    return Bundle(path)
+
+
+def _parsed(name: str, parse: Any, doc: Any) -> Any:
+    try:
+        return parse(doc)
+    except (KeyError, TypeError, ValueError, AttributeError, FileNotFoundError) as error:
+        raise _malformed(name, f"{type(error).__name__}: {error}") from error
+
+
+def _malformed(name: str, what: str) -> Exception:
+    return refusal(
+        "bundle.malformed",
+        name,
+        ("a file of an evidence bundle", "証拠一式のファイル"),
+        (what, what),
+        (
+            "Ask whoever gave you the bundle for an untouched copy.",
+            "渡した人に、手を加えていない証拠一式を求めてください。",
+        ),
+    )
+
+
+def withhold(source: Path, names: Collection[str], target: Path) -> Evidence:
+    """Write a copy of a bundle without some files; their leaves stay, and with them every root.
+
+    Owners and exact polygons can be kept back so, and be proven later with `mrv.evidence.prove`. Checksums of polygon and register files appear
+    nowhere else; those of rasters and tree lists do, in the STAC items.
+
+    Raises
+    ------
+    ValueError
+        If a name is not in the bundle or lies outside ``content/inputs/``.
+    Refusal
+        If the bundle is not intact.
+    """
+    outside = [name for name in names if not name.startswith(INPUTS)]
+    if outside:
+        raise ValueError(f"expected files under {INPUTS} to withhold, got {outside}")
+    with Bundle(source) as bundle:
+        found = bundle.compare_files()
+        if not found.intact:
+            raise _malformed(source.name, f"differing files: {found}")
+        evidence = withhold_leaves(bundle.evidence, tuple(names))
+        kept = [n for n in bundle.container.names if n != EVIDENCE_NAME and n not in names]
+        files = {name: blob_of_file(bundle.container.local(name), name) for name in kept}
+        _write(target, files, evidence)
+    return evidence

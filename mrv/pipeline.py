@@ -14,6 +14,7 @@ from mrv.biomass import measure_inventory
 from mrv.blob import Blob, Sink, canonical_json
 from mrv.canopy import measure_canopy
 from mrv.change import Visit, estimate_change
+from mrv.change_model import CanopyVisit, estimate_change_by_model
 from mrv.credits import make_claim
 from mrv.intake import read_survey
 from mrv.project import MonitoringPlan, Project
@@ -80,6 +81,13 @@ def inventory_stage(
 def change_stage(first: Visit, last: Visit, plan: MonitoringPlan, sink: Sink) -> Change:
     """Stage 3; writes ``change.json``."""
     change = estimate_change(first, last, plan)
+    sink.put("change.json", canonical_json(to_doc(change)))
+    return change
+
+
+def change_by_model_stage(first: CanopyVisit, last: CanopyVisit, plan: MonitoringPlan, sink: Sink) -> Change:
+    """Stage 3 for surveys without sample plots: flagged, never creditable; writes ``change.json``."""
+    change = estimate_change_by_model(first, last, plan)
     sink.put("change.json", canonical_json(to_doc(change)))
     return change
 

@@ -1,0 +1,48 @@
+# Two commands do all the set-up: `make demo` runs the main job, `make test` passes the tests.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+STAMP   = $(VENV)/.installed
+OUT    ?= out/demo
+ARGS   ?=
+
+.PHONY: help demo test lint types imports contracts bench lock clean
+
+help:            ## say what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+$(STAMP): requirements/all.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed / Python 3.11 以上が必要です: $$($(PYTHON) -V)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/all.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP)   ## a simulated survey becomes a credit, a sale, and money at the co-op
+	$(BIN)/python -m apps.demo --out $(OUT) $(ARGS)
+
+test: $(STAMP)   ## the tests; parts that are not installed are skipped with the reason
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)   ## style of the Python code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)  ## strict types of models, mrv and registry
+	$(BIN)/mypy
+
+imports: $(STAMP) ## the one-way import contract
+	$(BIN)/lint-imports
+
+contracts:       ## rebuild the contracts, compare with the committed artifacts, run the forge tests (needs Node)
+	bash registry/contracts/check.sh
+
+bench: $(STAMP)  ## every benchmark, as a ratio to its peer
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+
+lock:            ## write the lock files anew (needs uv)
+	uv pip compile -q pyproject.toml --all-extras --group dev --universal --generate-hashes --no-emit-index-url --no-header -o requirements/all.txt
+	uv pip compile -q pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -o requirements/base.txt
+
+clean:           ## remove what was made here
+	rm -rf $(VENV) out dist build .pytest_cache .mypy_cache .ruff_cache

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from mrv.blob import Blob, blob_of_file, canonical_json, digest_bytes
 from mrv.container import Container, refusal, write_folder, write_zip
@@ -31,7 +31,6 @@ from mrv.evidence import (
     Evidence,
     build_evidence,
     check_path,
-    subtree_of,
     withhold_leaves,
 )
 from mrv.project import MonitoringPlan, Project
@@ -51,10 +50,9 @@ from mrv.provenance import (
 from mrv.results import Claim, History
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mrv.pipeline import PipelineInputs
 
+Parsed = TypeVar("Parsed")
 README_NAME = "README.txt"
 CLAIM_NAME = "content/claim.json"
 INPUTS, TABLES, OUTPUTS, RASTERS = "content/inputs/", "content/tables/", "content/outputs/", "run/outputs/"
@@ -71,15 +69,14 @@ Batch / バッチ         : {batch}
 Content root           : {content_root}
 
 This folder (or zip) holds every file that the credits were computed from, every result, and the reference tables.
-Anyone can check all of it and compute the kilograms again, without asking us:
+Anyone can check all of it and compute the kilograms again, without asking us. With satoyama-mrv {version} installed:
 
-    pip install satoyama-mrv=={version}
     satoyama verify <this zip or folder>
 
 You need not trust this file: compare the evidence root in evidence.json with the one on chain. `satoyama verify` does so too.
 
 このフォルダ(またはZIP)には、クレジットの計算に使ったすべてのファイル、すべての結果、参照した表が入っています。
-どなたでも、私たちに問い合わせることなく、上の2行のコマンドで全体を検査し、キログラム数を計算し直せます。
+どなたでも、私たちに問い合わせることなく、上のコマンドで全体を検査し、キログラム数を計算し直せます。
 このファイルを信用する必要はありません。evidence.json の evidence_root をチェーン上の値と比べてください(satoyama verify も比べます)。
 """
 
@@ -371,12 +368,7 @@ class Bundle:
         )
 
 
-def open_bundle(path: Path) -> AbstractContextManager[Bundle]:
-    """Open a bundle, a zip or a folder."""
-    return Bundle(path)
-
-
-def _parsed(name: str, parse: Any, doc: Any) -> Any:
+def _parsed(name: str, parse: Callable[[Any], Parsed], doc: Any) -> Parsed:
     try:
         return parse(doc)
     except (KeyError, TypeError, ValueError, AttributeError, FileNotFoundError) as error:

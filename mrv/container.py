@@ -16,9 +16,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 from mrv.blob import CHUNK_BYTES, Blob, digest_file
 from mrv.errors import Problem, Refusal
@@ -30,6 +30,10 @@ MAX_ZIP_BYTES = 0xFFFF_FFFF
 _DATE, _TIME = (1 << 5) | 1, 0
 _VERSION, _UNIX_020, _UTF8 = 20, 3 << 8, 0x800
 _MODE = 0o100644 << 16
+
+
+# What zipfile raises on archives that are damaged, encrypted (RuntimeError) or of a kind it does not know.
+_DAMAGED = (zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError, struct.error, zlib.error)
 
 
 def refusal(
@@ -169,46 +173,40 @@ class Container:
         if self._scratch is not None:
             self._scratch.cleanup()
 
-    @contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
-        """One file's bytes as a stream.
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """One file's bytes, piece by piece.
 
         Raises
         ------
         Refusal
-            ``bundle.file_damaged`` if the zip's own checksum of the file does not hold.
+            ``bundle.file_damaged`` if a zip cannot give the file, or its own checksum of it does not hold.
         """
-        if self._zip is None:
-            with (self.path / name).open("rb") as plain:
-                yield plain
-            return
         try:
-            with self._zip.open(name) as packed:
-                yield packed  # type: ignore[misc]  # ZipExtFile reads bytes, which is all that is used
-        except (zipfile.BadZipFile, EOFError) as error:
+            with self._zip.open(name) if self._zip else (self.path / name).open("rb") as file:
+                while piece := file.read(CHUNK_BYTES):
+                    yield piece
+        except _DAMAGED as error:
             raise refusal(
                 "bundle.file_damaged",
                 name,
                 ("the bytes that were packed", "梱包時のままのデータ"),
-                (f"other bytes ({error})", f"異なるデータ ({error})"),
+                (f"something that cannot be read ({error})", f"読めないデータ ({error})"),
                 _ASK,
             ) from error
 
     def digest(self, name: str) -> str | None:
-        """``sha256:<hex>`` of one file; None if the zip's own checksum of it does not hold."""
+        """``sha256:<hex>`` of one file; None if it is damaged."""
         state = hashlib.sha256()
         try:
-            with self.open(name) as file:
-                while piece := file.read(CHUNK_BYTES):
-                    state.update(piece)
+            for piece in self.pieces(name):
+                state.update(piece)
         except Refusal:
             return None
         return "sha256:" + state.hexdigest()
 
     def read(self, name: str) -> bytes:
         """All bytes of one file."""
-        with self.open(name) as file:
-            return file.read()
+        return b"".join(self.pieces(name))
 
     def local(self, name: str) -> Path:
         """A local path that holds one file's bytes, good until the container is closed."""
@@ -217,8 +215,10 @@ class Container:
         place = Path(self._scratch.name) / name
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
-            with self.open(name) as source, place.open("wb") as out:
-                shutil.copyfileobj(source, out, CHUNK_BYTES)
+            partial = place.with_name(place.name + ".part")
+            with partial.open("wb") as out:
+                out.writelines(self.pieces(name))
+            partial.rename(place)
         return place
 
     def blob(self, name: str, shown: str | None = None) -> Blob:
@@ -250,7 +250,7 @@ def _walk(folder: Path) -> Iterator[str]:
 def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, UnicodeDecodeError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise refusal(
             "bundle.unreadable",
             path.name,
@@ -263,6 +263,9 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 def _checked_names(path: Path, entries: list[zipfile.ZipInfo]) -> tuple[str, ...]:
     names = [check_path(entry.orig_filename) for entry in entries]
     packed = next((e.filename for e in entries if e.compress_type != zipfile.ZIP_STORED), None)
+    folders = {parent.as_posix() for name in names for parent in PurePosixPath(name).parents}
+    if folders & set(names):
+        names = [*names, *(folders & set(names))]
     if len(names) > MAX_FILES or len(set(names)) != len(names) or packed is not None:
         got_en = f"{len(names)} entries, {len(names) - len(set(names))} named twice"
         got_ja = f"{len(names)} 件、うち重複 {len(names) - len(set(names))} 件"

@@ -54,7 +54,10 @@ def check_path(path: str) -> str:
     names = path.split("/")
     plain = (
         0 < len(path.encode("utf-8", "surrogatepass")) <= MAX_PATH_BYTES
-        and all(name not in ("", ".", "..") for name in names)
+        and all(
+            name not in ("", ".", "..") and len(name.encode("utf-8", "surrogatepass")) <= 255
+            for name in names
+        )
         and not any(
             c in "\\:" or ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in path
         )

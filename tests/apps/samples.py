@@ -54,7 +54,14 @@ _ROWS = (  # id, species, treatment, ha, stock t, growth, recruited, thinned, cu
 
 def _plot(row: tuple, tagged: int = 3) -> PlotChange:
     name, species, treatment, ha, stock, growth, recruited, thinned, cut, died, se = row
-    parts = {"growth": growth, "recruited": 0, "replanted": recruited, "thinned": thinned, "cut": cut, "died": died}
+    parts = {
+        "growth": growth,
+        "recruited": 0,
+        "replanted": recruited,
+        "thinned": thinned,
+        "cut": cut,
+        "died": died,
+    }
     change = sum(parts.values()) * T
     return PlotChange(
         plot_id=name,
@@ -101,13 +108,17 @@ def sample_change(sign: int = 1) -> Change:
         stock_last=Estimate(first + total, 655 * T, 18),
         change=Estimate(total, se, 18),
         components_g=parts,
-        variance_parts_g2={"sampling": str((60 * T) ** 2), "shared_factor": str((33 * T) ** 2), "field_height_bias": str((18 * T) ** 2)},
+        variance_parts_g2={
+            "sampling": str((60 * T) ** 2),
+            "shared_factors": str((33 * T) ** 2),
+            "field_height_bias": str((18 * T) ** 2),
+        },
         species_change_g={"hinoki": total // 2, "sugi": total - total // 2},
         jcredit_g=jcredit_ledger(parts),
         coefficients={},
         creditable=True,
         flags=("canopy.terrain_not_from_laser",),
-        unverified=("bef.hinoki", "root_ratio.hinoki"),
+        unverified=("hinoki: carbon_fraction", "sugi: root_ratio"),
         simulated=True,
     )
 
@@ -141,14 +152,23 @@ def sample_claim() -> Claim:
         credited_kg=gross - buffer,
         area_mm2=sum(p.area_mm2 for p in sample_change().plots),
         register_ids=tuple(f"24209-012-い-{i}" for i in range(1, 9)),
-        unverified=("bef.hinoki",),
+        unverified=("hinoki: carbon_fraction",),
         simulated=True,
     )
 
 
 OUTLINES = {
     f"P{i + 1}": (
-        tuple((x * 250_000 + dx, y * 380_000 + dy) for dx, dy in ((12_000, 9_000), (226_000, 21_000), (239_000, 342_000), (119_000, 371_000), (18_000, 332_000))),
+        tuple(
+            (x * 250_000 + dx, y * 380_000 + dy)
+            for dx, dy in (
+                (12_000, 9_000),
+                (226_000, 21_000),
+                (239_000, 342_000),
+                (119_000, 371_000),
+                (18_000, 332_000),
+            )
+        ),
     )
     for i, (x, y) in enumerate((x, y) for y in range(2) for x in range(4))
 }
@@ -167,8 +187,13 @@ def write_raster(path: Path, values: np.ndarray, nodata: int, pixel_m: float = 2
 def sample_canopies(folder: Path) -> tuple[Path, Path]:
     """Two canopy height rasters, int32 mm; the last is 1 m taller, with a cut corner and a missing pixel."""
     row, col = np.mgrid[0:380, 0:500]
-    first = (12_000 + 5_000 * np.sin(row / 41) * np.cos(col / 57) + 900 * np.sin(row * 1.7) * np.sin(col * 2.3)).astype(np.int32)
+    first = (
+        12_000 + 5_000 * np.sin(row / 41) * np.cos(col / 57) + 900 * np.sin(row * 1.7) * np.sin(col * 2.3)
+    ).astype(np.int32)
     last = first + 1_000
     last[:180, 380:] -= 9_000
     first[0, 0] = last[0, 0] = -(2**31)
-    return (write_raster(folder / "canopy_a.tif", first, -(2**31)), write_raster(folder / "canopy_b.tif", last, -(2**31)))
+    return (
+        write_raster(folder / "canopy_a.tif", first, -(2**31)),
+        write_raster(folder / "canopy_b.tif", last, -(2**31)),
+    )

@@ -1,0 +1,1 @@
+"""How everything a person reads looks: wording in two languages, numbers, style sheet, fonts."""

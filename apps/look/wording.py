@@ -1,0 +1,197 @@
+"""Words and numbers as people read them, in English and Japanese.
+
+Everything here is display only: nothing computed from these texts goes back into a figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+Lang = Literal["en", "ja"]
+LANGS: tuple[Lang, ...] = ("en", "ja")
+
+
+@dataclass(frozen=True)
+class Text:
+    """The same words in both languages."""
+
+    en: str
+    ja: str
+
+    def of(self, lang: Lang) -> str:
+        return self.ja if lang == "ja" else self.en
+
+    @property
+    def both(self) -> str:
+        return self.en if self.en == self.ja else f"{self.en} / {self.ja}"
+
+
+def same(text: str) -> Text:
+    """Words that need no translation (a name, a number)."""
+    return Text(text, text)
+
+
+SIMULATED = Text(
+    "SIMULATED: a demonstration. No forest, no credit and no money here is real.",
+    "模擬データ：実演用です。ここに示す森林・クレジット・お金はいずれも実在しません。",
+)
+
+SPECIES: Mapping[str, Text] = {
+    "sugi": Text("sugi", "スギ"),
+    "hinoki": Text("hinoki", "ヒノキ"),
+    "konara": Text("konara oak", "コナラ"),
+    "mizunara": Text("mizunara oak", "ミズナラ"),
+    "kunugi": Text("kunugi oak", "クヌギ"),
+    "akamatsu": Text("red pine", "アカマツ"),
+    "karamatsu": Text("larch", "カラマツ"),
+    "other_broadleaf": Text("other broadleaf", "その他広葉樹"),
+}
+
+TREATMENTS: Mapping[str, Text] = {
+    "growing": Text("left to grow", "成長中"),
+    "treated": Text("thinned or cut", "間伐・伐採"),
+    "thinned": Text("thinned", "間伐"),
+    "cut": Text("cut and replanted", "主伐・再造林"),
+    "coppice": Text("coppice", "萌芽更新"),
+}
+
+COMPONENTS: Mapping[str, Text] = {
+    "growth": Text("growth of standing trees", "立木の成長"),
+    "recruited": Text("young trees grown into the count", "進界木"),
+    "replanted": Text("replanted trees", "植栽木・萌芽"),
+    "thinned": Text("thinning", "間伐"),
+    "cut": Text("main cut", "主伐"),
+    "died": Text("trees that died", "枯死"),
+}
+
+VARIANCE_PARTS: Mapping[str, Text] = {
+    "sampling": Text(
+        "sampling: some places were measured, not every tree", "標本誤差（全木ではなく標準地を測ったこと）"
+    ),
+    "shared_factors": Text("volume equations, density and root factors", "材積式・容積密度・拡大係数など"),
+    "field_height_bias": Text("a crew's shared error of height", "樹高測定の共通の偏り"),
+    "field_dbh_bias": Text("a crew's shared error of diameter", "直径測定の共通の偏り"),
+}
+
+JCREDIT: Mapping[str, Text] = {
+    "absorption_g": Text("uptake of growing and planted trees", "成長・植栽による吸収量"),
+    "main_cut_emission_g": Text("emission by main cut, booked whole", "主伐による排出量（全量計上）"),
+    "thinning_not_booked_g": Text("thinning, not booked in this account", "間伐（この勘定では計上しない）"),
+    "net_g": Text("uptake less emission", "吸収量 − 排出量"),
+}
+
+POLICIES: Mapping[str, Text] = {
+    "probability_of_exceedance": Text(
+        "Credits are counted up to the level that the true change exceeds with probability {p}: the estimate less t × its standard error.",
+        "真の変化量が確率 {p} で上回る水準まで（推定値 − t × 標準誤差）をクレジットとします。",
+    ),
+    "art_trees": Text(
+        "ART-TREES 2.0: a share of the estimate that grows with the half-width of its 90 % interval.",
+        "ART-TREES 2.0：90％信頼区間の半幅に応じた割合を差し引きます。",
+    ),
+    "ar_tool14": Text(
+        "AR-TOOL14: steps of deduction by the half-width of the 90 % interval.",
+        "AR-TOOL14：90％信頼区間の半幅に応じて段階的に差し引きます。",
+    ),
+}
+
+METHODS: Mapping[str, Text] = {
+    "paired_stratified_regression": Text(
+        "The same tagged trees were measured in the same sample plots at both dates. The change of carbon there is tied by regression to the change "
+        "of canopy height, which the drone saw everywhere; each plot is a stratum of its own. Differences of the same trees are used, never the difference of two separate stock estimates.",
+        "同じ標準地の同じ標識木を両時点で測定し、その炭素変化量を、ドローンが全域で捉えた樹冠高の変化に回帰で結び付けます（小班ごとに層化）。"
+        "別々に推定した二時点の蓄積の差ではなく、同じ立木の差を用います。",
+    ),
+    "canopy_model": Text(
+        "No permanent sample plots: one canopy model for both dates. It fails where thinning and cutting happen, so nothing here is creditable.",
+        "固定標準地がないため、両時点に共通の樹冠モデルで推定しました。間伐・伐採のある所では外れるため、クレジットの対象にはなりません。",
+    ),
+}
+
+FLAGS: Mapping[str, Text] = {
+    "change.purposive_sample_interval_not_valid": Text(
+        "Sample plots were chosen on purpose: the interval is not valid, and nothing is creditable.",
+        "標準地が有意抽出のため、信頼区間は有効ではなく、クレジットの対象になりません。",
+    ),
+    "canopy.terrain_not_from_laser": Text(
+        "The ground model is not from laser: under closed canopy its heights can be metres off.",
+        "地盤モデルがレーザ測量によらないため、閉鎖林冠下では高さが数メートルずれることがあります。",
+    ),
+}
+
+
+def word(table: Mapping[str, Text], key: str) -> Text:
+    """The wording of a key; a key without wording is shown as it is, never hidden."""
+    return table.get(key) or same(key.replace("_", " "))
+
+
+def whole(value: int) -> str:
+    """Thousands separated, with a true minus sign: ``−1,234``."""
+    return f"{value:,}".replace("-", "−")
+
+
+def tonnes(grams: int | float, digits: int = 1, *, sign: bool = False) -> str:
+    """Grams as tonnes: ``812.4``; `sign` writes the plus as well."""
+    text = f"{grams / 1e6:+,.{digits}f}" if sign else f"{grams / 1e6:,.{digits}f}"
+    if not text.strip("+-0.,"):
+        text = text.lstrip("+-")
+    return text.replace("-", "−")
+
+
+def tonnes_of_kg(kg: int, digits: int = 1, *, sign: bool = False) -> str:
+    return tonnes(kg * 1000, digits, sign=sign)
+
+
+def hectares(area_mm2: int, digits: int = 2) -> str:
+    return f"{area_mm2 / 1e10:,.{digits}f}"
+
+
+def share(part: float, whole_: float, digits: int = 0) -> str:
+    return f"{100 * part / whole_:.{digits}f} %" if whole_ else "–"
+
+
+def probability(ppm: int) -> str:
+    """``2/3`` for 666667, else a percentage."""
+    for over in (2, 3, 4, 5):
+        for of in range(1, over):
+            if abs(ppm - 1_000_000 * of / over) < 1:
+                return f"{of}/{over}"
+    return f"{ppm / 10_000:g} %"
+
+
+def percent_of_ppm(ppm: int) -> str:
+    return f"{ppm / 10_000:g} %"
+
+
+def money(base_units: int, decimals: int) -> str:
+    """Token base units as an exact decimal, trailing zeros dropped: integer arithmetic only."""
+    sign = "−" if base_units < 0 else ""
+    units, rest = divmod(abs(base_units), 10**decimals)
+    tail = f"{rest:0{decimals}d}".rstrip("0") if decimals else ""
+    return f"{sign}{units:,}" + (f".{tail}" if tail else "")
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def day(value: date) -> Text:
+    """A date as people write it: ``20 Oct 2025`` / ``2025年10月20日``."""
+    return Text(
+        f"{value.day} {_MONTHS[value.month - 1]} {value.year}",
+        f"{value.year}年{value.month}月{value.day}日",
+    )
+
+
+def moment(value: datetime) -> Text:
+    """A time with its zone: ``20 Oct 2025, 03:12 UTC``."""
+    zone = value.tzname() or "UTC"
+    d = day(value.date())
+    return Text(f"{d.en}, {value:%H:%M} {zone}", f"{d.ja} {value:%H:%M} {zone}")
+
+
+def short(digest: str, head: int = 10, tail: int = 6) -> str:
+    """A long hash shortened for reading; the full one stands elsewhere on the page."""
+    return digest if len(digest) <= head + tail + 1 else f"{digest[:head]}…{digest[-tail:]}"

@@ -391,7 +391,7 @@ def _malformed(name: str, what: str) -> Exception:
 def withhold(source: Path, names: Collection[str], target: Path) -> Evidence:
     """Write a copy of a bundle without some files; their leaves stay, and with them every root.
 
-    Owners and exact polygons can be kept back so, and be proven later with `mrv.evidence.prove`. Checksums of polygon and register files appear
+    Owners and exact polygons can be kept back so (name every copy, one a survey), and be proven later with `mrv.evidence.prove`. Checksums of polygon and register files appear
     nowhere else; those of rasters and tree lists do, in the STAC items.
 
     Raises

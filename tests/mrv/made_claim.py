@@ -131,7 +131,7 @@ def _survey(folder: Path, survey_id: str) -> dict[str, Blob]:
     place = folder / survey_id
     place.mkdir(parents=True)
     (place / "survey.toml").write_text(f'[survey]\nid = "{survey_id}"\n', encoding="utf-8")
-    (place / "plots.geojson").write_text('{"owner": "山田太郎"}', encoding="utf-8")
+    (place / "plots.geojson").write_text(f'{{"owner": "山田太郎", "in": "{survey_id}"}}', encoding="utf-8")
     (place / "毎木調査.csv").write_text("番号,胸高直径\n1,20.5\n", encoding="utf-8")
     return {path.name: blob_of_file(path) for path in sorted(place.iterdir())}
 

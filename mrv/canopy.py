@@ -92,6 +92,23 @@ def measure_canopy(survey: Survey, sink: Sink) -> Canopy:
     )
 
 
+def zone_heights(
+    grid: Grid, heights_mm: NDArray[np.int32], rings_of: Mapping[str, Sequence[Ring]]
+) -> tuple[ZoneHeight, ...]:
+    """Exact sums of a quantised canopy in memory over polygons; shape of `heights_mm` is (rows, cols)."""
+    zones = _zones(grid, rings_of)
+    for zone in zones:
+        zone.add(0, heights_mm)
+    return tuple(zone.result() for zone in zones)
+
+
+def quantise_heights(metres: NDArray[np.floating]) -> NDArray[np.int32]:
+    """Heights in m as int32 mm; what is NaN or no height that a tree can have becomes `NODATA_MM`."""
+    with np.errstate(invalid="ignore"):
+        valid = np.abs(metres) <= TALLEST_M
+        return half_even(metres * 1000.0, NODATA_MM, valid)
+
+
 def _zones(grid: Grid, rings_of: Mapping[str, Sequence[Ring]]) -> list[_Zone]:
     return [_Zone(zone_id, zone_mask(grid, rings)) for zone_id, rings in rings_of.items()]
 
@@ -173,22 +190,16 @@ def read_metres(source: rasterio.DatasetReader, window: Window | None = None) ->
     return metres
 
 
-def _to_mm(metres: NDArray[np.float64]) -> NDArray[np.int32]:
-    with np.errstate(invalid="ignore"):
-        valid = np.abs(metres) <= TALLEST_M
-        return half_even(metres * 1000.0, NODATA_MM, valid)
-
-
 def _strips_of_one(chm: rasterio.DatasetReader) -> Iterator[tuple[int, NDArray[np.int32]]]:
     for row, window in _windows(chm):
-        yield row, _to_mm(read_metres(chm, window))
+        yield row, quantise_heights(read_metres(chm, window))
 
 
 def _strips_of_difference(
     dsm: rasterio.DatasetReader, dtm: rasterio.DatasetReader
 ) -> Iterator[tuple[int, NDArray[np.int32]]]:
     for row, window in _windows(dsm):
-        yield row, _to_mm(read_metres(dsm, window) - read_metres(dtm, window))
+        yield row, quantise_heights(read_metres(dsm, window) - read_metres(dtm, window))
 
 
 def _create(path: Path, grid: Grid) -> rasterio.io.DatasetWriter:

@@ -1,0 +1,117 @@
+"""What a 10 m satellite would see of the site: four bands and a scene class, clouds included (Sentinel-2 names)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.simulator.draws import Draws, FloatArray
+
+BANDS = ("B04", "B8A", "B11", "B12")
+SHADOW, VEGETATION, BARE, CLOUD_MEDIUM, CLOUD_HIGH, CIRRUS = 3, 4, 5, 8, 9, 10
+
+# Reflectance of full cover, B04 B8A B11 B12: typical of Sentinel-2 over Japanese forest, for illustration only.
+EVERGREEN_SUMMER = np.array([0.024, 0.265, 0.098, 0.042])
+EVERGREEN_WINTER = np.array([0.027, 0.215, 0.094, 0.042])
+DECIDUOUS_SUMMER = np.array([0.028, 0.360, 0.165, 0.070])
+DECIDUOUS_WINTER = np.array([0.070, 0.205, 0.190, 0.115])
+SLASH = np.array([0.115, 0.215, 0.275, 0.205])
+HERBS_SUMMER = np.array([0.045, 0.330, 0.200, 0.105])
+
+
+@dataclass(frozen=True)
+class Cover:
+    """Canopy cover of the cells at one moment, each in [0, 1], shape (rows, cols).
+
+    Attributes
+    ----------
+    evergreen, deciduous : ndarray
+        Share under crowns.
+    slash : ndarray
+        Share of the open rest that is fresh slash and soil; what remains is herbs and shrubs.
+    """
+
+    evergreen: FloatArray
+    deciduous: FloatArray
+    slash: FloatArray
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene: reflectance times 10,000 by band, and scene classes."""
+
+    bands: dict[str, NDArray[np.uint16]]
+    scene_class: NDArray[np.uint8]
+    cloud_share: float
+
+
+def greenness(day_of_year: int) -> float:
+    """Season as a number: 1 in high summer, 0 in late winter."""
+    return float(0.5 - 0.5 * np.cos(2 * np.pi * (day_of_year - 35) / 365.25))
+
+
+def see(
+    cover: Cover, day_of_year: int, cloud_share: float, texture: FloatArray, draws: Draws, stage: str
+) -> Scene:
+    """One scene of the given cover, with haze, noise, clouds and their shadows.
+
+    Parameters
+    ----------
+    cloud_share : float
+        Share of cells under cloud, roughly.
+    texture : ndarray, shape (rows, cols)
+        Lasting differences between cells, mean 0, relative.
+    """
+    green = greenness(day_of_year)
+    leaf = float(np.clip((green - 0.2) / 0.45, 0, 1))
+    evergreen = EVERGREEN_WINTER + green * (EVERGREEN_SUMMER - EVERGREEN_WINTER)
+    deciduous = DECIDUOUS_WINTER + leaf * (DECIDUOUS_SUMMER - DECIDUOUS_WINTER)
+    herbs = DECIDUOUS_WINTER + leaf * (HERBS_SUMMER - DECIDUOUS_WINTER)
+    bare = np.clip(1 - cover.evergreen - cover.deciduous, 0, 1)
+    mixed = (
+        cover.evergreen[..., None] * evergreen
+        + cover.deciduous[..., None] * deciduous
+        + (bare * cover.slash)[..., None] * SLASH
+        + (bare * (1 - cover.slash))[..., None] * herbs
+    )
+    shape = bare.shape
+    noise = draws.normal(f"{stage}/noise", 4 * bare.size).reshape(*shape, 4)
+    light = 1 + 0.025 * draws.normal(f"{stage}/light", 1)
+    mixed = mixed * (1 + texture[..., None]) * (1 + 0.018 * noise) * light
+    cloud, shadow, thin = _clouds(shape, cloud_share, draws, stage)
+    mixed = np.where(shadow[..., None], mixed * 0.42, mixed)
+    veil = np.where(cloud, 0.92, np.where(thin, 0.25, 0.0))[..., None]
+    mixed = mixed * (1 - veil) + veil * np.array([0.62, 0.60, 0.44, 0.36])
+    scene_class = np.full(shape, VEGETATION, dtype=np.uint8)
+    scene_class[bare * cover.slash > 0.5] = BARE
+    scene_class[shadow] = SHADOW
+    scene_class[thin] = CIRRUS
+    scene_class[cloud] = CLOUD_HIGH
+    numbers = np.clip(np.rint(mixed * 10_000), 1, 20_000).astype(np.uint16)
+    return Scene(
+        bands={band: np.ascontiguousarray(numbers[..., i]) for i, band in enumerate(BANDS)},
+        scene_class=scene_class,
+        cloud_share=float(cloud.mean()),
+    )
+
+
+def _clouds(
+    shape: tuple[int, ...], share: float, draws: Draws, stage: str
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Masks of cloud, shadow and cirrus; shadows lie north-west of their cloud."""
+    none = np.zeros(shape, dtype=bool)
+    if share <= 0.01:
+        return none, none, none
+    x, y = np.meshgrid(np.arange(shape[1], dtype=np.float64), np.arange(shape[0], dtype=np.float64))
+    field = draws.smooth_field(f"{stage}/cloud", x, y, 16.0) + 0.3 * draws.smooth_field(
+        f"{stage}/edge", x, y, 4.0
+    )
+    limit = np.quantile(field, 1 - min(share, 0.99))
+    cloud = field > limit
+    thin = (field > limit - 0.25) & ~cloud
+    shadow = np.roll(cloud, (-7, -4), axis=(0, 1))
+    shadow[-7:, :] = False
+    shadow[:, -4:] = False
+    return cloud, np.asarray(shadow & ~cloud & ~thin), thin

@@ -1,0 +1,258 @@
+"""What happened on the chain, as frozen values: each event with its block, time and transaction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+from registry.abi import decode_log, event_of_topic
+
+
+@dataclass(frozen=True)
+class Event:
+    """Where and when an event happened. `block_time` in unix seconds."""
+
+    block: int
+    log_index: int
+    tx_hash: str
+    block_time: int
+
+    contract: ClassVar[str]
+
+    def to_doc(self) -> dict[str, Any]:
+        """Plain document with the event's name under ``event``; bytes and token ids as 0x-hex text."""
+        values = {field.name: _plain(field.name, getattr(self, field.name)) for field in fields(self)}
+        return {"event": type(self).__name__, **values}
+
+
+@dataclass(frozen=True)
+class ProjectRegistered(Event):
+    """A project was opened. `min_buffer_bps` in 1/10000; `challenge_window` in seconds."""
+
+    contract: ClassVar[str] = "CreditRegistry"
+    project_id: bytes
+    method_digest: bytes
+    min_buffer_bps: int
+    challenge_window: int
+    uri: str
+
+
+@dataclass(frozen=True)
+class ProjectPaused(Event):
+    """Issues and transfers of a project were stopped."""
+
+    contract: ClassVar[str] = "CreditRegistry"
+    project_id: bytes
+    by: str
+
+
+@dataclass(frozen=True)
+class ProjectUnpaused(Event):
+    """Issues and transfers of a project go on."""
+
+    contract: ClassVar[str] = "CreditRegistry"
+    project_id: bytes
+    by: str
+
+
+@dataclass(frozen=True)
+class BatchIssued(Event):
+    """A batch was minted. Kilograms CO2e; periods in days since 1970-01-01, half-open."""
+
+    contract: ClassVar[str] = "CreditRegistry"
+    batch_id: bytes
+    project_id: bytes
+    id: int
+    content_root: bytes
+    evidence_root: bytes
+    period_start: int
+    period_end: int
+    vintage: int
+    estimate_kg: int
+    standard_error_kg: int
+    deduction_kg: int
+    gross_kg: int
+    buffer_kg: int
+    recipient: str
+    verifier: str
+    plot_keys: tuple[bytes, ...]
+    claim_digest: bytes
+
+
+@dataclass(frozen=True)
+class Retired(Event):
+    """Credits were retired; this event is the certificate."""
+
+    contract: ClassVar[str] = "CreditRegistry"
+    certificate_id: int
+    id: int
+    account: str
+    kg: int
+    beneficiary: str
+    purpose: str
+    country: bytes
+    consumption_start: int
+    consumption_end: int
+
+
+@dataclass(frozen=True)
+class Reversed(Event):
+    """A loss of stored carbon was recorded: what the buffer covered, and what is owed."""
+
+    contract: ClassVar[str] = "CreditRegistry"
+    project_id: bytes
+    reason_digest: bytes
+    by: str
+    kg: int
+    buffer_burned_kg: int
+    deficit_added_kg: int
+    deficit_kg: int
+
+
+@dataclass(frozen=True)
+class DeficitMadeGood(Event):
+    """An issue showed that the stand stores again all that was ever credited."""
+
+    contract: ClassVar[str] = "CreditRegistry"
+    project_id: bytes
+    kg: int
+
+
+@dataclass(frozen=True)
+class Listed(Event):
+    """Credits were put up for sale. `price_per_tonne` in base units of the token per 1000 kg."""
+
+    contract: ClassVar[str] = "CreditSale"
+    listing_id: int
+    id: int
+    seller: str
+    kg: int
+    token: str
+    price_per_tonne: int
+    project_id: bytes
+
+
+@dataclass(frozen=True)
+class Sold(Event):
+    """Credits were bought. `cost` in base units of the token."""
+
+    contract: ClassVar[str] = "CreditSale"
+    listing_id: int
+    id: int
+    buyer: str
+    kg: int
+    token: str
+    cost: int
+    project_id: bytes
+
+
+@dataclass(frozen=True)
+class Cancelled(Event):
+    """What was unsold went back to the seller."""
+
+    contract: ClassVar[str] = "CreditSale"
+    listing_id: int
+    kg: int
+
+
+@dataclass(frozen=True)
+class SharesSet(Event):
+    """From here on deposits of the project are split so; shares of 1,000,000."""
+
+    contract: ClassVar[str] = "RevenueSplit"
+    project_id: bytes
+    epoch: int
+    payees: tuple[str, ...]
+    shares: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Deposited(Event):
+    """Revenue came in, in base units of the token. ``payer`` is the contract's ``from``."""
+
+    contract: ClassVar[str] = "RevenueSplit"
+    project_id: bytes
+    token: str
+    payer: str
+    epoch: int
+    amount: int
+
+
+@dataclass(frozen=True)
+class Claimed(Event):
+    """A payee was paid, in base units of the token."""
+
+    contract: ClassVar[str] = "RevenueSplit"
+    project_id: bytes
+    token: str
+    payee: str
+    amount: int
+
+
+EVENTS: Mapping[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (
+        ProjectRegistered,
+        ProjectPaused,
+        ProjectUnpaused,
+        BatchIssued,
+        Retired,
+        Reversed,
+        DeficitMadeGood,
+        Listed,
+        Sold,
+        Cancelled,
+        SharesSet,
+        Deposited,
+        Claimed,
+    )
+}
+_RENAMED = {"from": "payer"}
+
+
+def decode_event(contract: str, log: Mapping[str, Any], block_time: int) -> Event | None:
+    """The event of a JSON-RPC log of `contract`; None for logs that are not of interest (transfers, roles)."""
+    topics = [bytes(topic) for topic in log["topics"]]
+    signature = event_of_topic(contract, topics[0]) if topics else None
+    kind = EVENTS.get(signature.name) if signature else None
+    if signature is None or kind is None or kind.contract != contract:
+        return None
+    arguments = decode_log(signature, topics, bytes(log["data"]))
+    return kind(
+        block=int(log["blockNumber"]),
+        log_index=int(log["logIndex"]),
+        tx_hash="0x" + bytes(log["transactionHash"]).hex(),
+        block_time=block_time,
+        **{_RENAMED.get(name, _snake(name)): value for name, value in arguments.items()},
+    )
+
+
+def event_from_doc(doc: Mapping[str, Any]) -> Event:
+    """Inverse of `Event.to_doc`."""
+    kind = EVENTS[doc["event"]]
+    types = {field.name: str(field.type) for field in fields(kind)}
+    return kind(**{name: _unplain(kind_text, name, doc[name]) for name, kind_text in types.items()})
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: "_" + match[1].lower(), name)
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, tuple):
+        return [_plain(name, one) for one in value]
+    # A token id has 256 bits; JSON readers elsewhere keep 53.
+    return f"0x{value:064x}" if name == "id" else value
+
+
+def _unplain(kind: str, name: str, value: Any) -> Any:
+    if kind.startswith("tuple"):
+        inner = kind.removeprefix("tuple[").removesuffix(", ...]")
+        return tuple(_unplain(inner, name, one) for one in value)
+    if kind == "bytes":
+        return bytes.fromhex(value[2:])
+    return int(value, 16) if name == "id" else value

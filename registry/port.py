@@ -1,0 +1,261 @@
+"""Acting on the contracts: each method is one transaction, done when it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from eth_account.signers.local import LocalAccount
+from eth_utils.address import to_checksum_address
+from web3 import Web3
+
+from models.errors import SatoyamaError
+from registry.abi import encode_call
+from registry.claimstruct import ClaimStruct
+from registry.deploy import Deployment
+from registry.events import Event, Listed, Retired, Reversed, Sold, decode_event
+from registry.sender import Mined, Sender, SignedTx
+from registry.views import SHARES, ChainViews
+
+E = TypeVar("E", bound=Event)
+
+
+class PortError(SatoyamaError):
+    """A call that the port refuses before it asks the chain."""
+
+
+@dataclass(frozen=True)
+class Retirement:
+    """Who a retirement is for. `country` ISO 3166-1 alpha-2 or empty; days since 1970-01-01, half-open, or 0 and 0."""
+
+    beneficiary: str
+    purpose: str
+    country: str = ""
+    consumption_start: int = 0
+    consumption_end: int = 0
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """The struct as it is encoded."""
+        code = self.country.encode("ascii", "replace")
+        if len(code) not in (0, 2):
+            raise PortError(
+                en=f"The country is a two-letter code such as 'JP', or empty; got {self.country!r}.",
+                ja=f"国は 'JP' のような2文字の符号か空欄です。受け取った値: {self.country!r}",
+            )
+        country = code.ljust(2, b"\x00")
+        return (self.beneficiary, self.purpose, country, self.consumption_start, self.consumption_end)
+
+
+class ChainPort(ChainViews):
+    """The deployed contracts over one web3 connection.
+
+    Every sending method builds, signs, sends and waits for the receipt, and raises `ChainRefused`, with the contract's
+    error decoded, where the chain says no.
+    """
+
+    def __init__(self, w3: Web3, deployment: Deployment) -> None:
+        super().__init__(w3, deployment)
+        self.sender = Sender(w3)
+        if self.sender.chain_id != deployment.chain_id:
+            raise PortError(
+                en=f"The contracts are on chain {deployment.chain_id}, the connection is to chain "
+                f"{self.sender.chain_id}. Correct the chain's address.",
+                ja=f"契約はチェーン {deployment.chain_id} にありますが、接続先は {self.sender.chain_id} です。接続先を直してください。",
+            )
+
+    @property
+    def chain_id(self) -> int:
+        """Chain id of the connection."""
+        return self.sender.chain_id
+
+    def _prepare(self, account: LocalAccount, contract: str, function: str, *arguments: Any) -> SignedTx:
+        data = encode_call(contract, function, *arguments)
+        return self.sender.prepare(account, function, self.deployment.address_of(contract), data)
+
+    def _send(self, account: LocalAccount, contract: str, function: str, *arguments: Any) -> Mined:
+        return self.sender.send(self._prepare(account, contract, function, *arguments))
+
+    def events_of(self, mined: Mined) -> list[Event]:
+        """Events of one transaction."""
+        by_address = {
+            self.deployment.address_of(name): name
+            for name in ("CreditRegistry", "CreditSale", "RevenueSplit")
+        }
+        time = self.block_time(mined.block)
+        decoded = (
+            decode_event(by_address[log["address"]], log, time)
+            for log in mined.logs
+            if log["address"] in by_address
+        )
+        return [event for event in decoded if event is not None]
+
+    # Registry
+
+    def register_project(
+        self,
+        admin: LocalAccount,
+        project: bytes,
+        method_digest: bytes,
+        min_buffer_bps: int,
+        challenge_window: int = 0,
+        uri: str = "",
+    ) -> Mined:
+        """Open a project. Buffer in 1/10000 of the gross, window in seconds."""
+        arguments = (project, method_digest, min_buffer_bps, challenge_window, uri)
+        return self._send(admin, "CreditRegistry", "registerProject", *arguments)
+
+    def sign_claim(self, verifier: LocalAccount, claim: ClaimStruct) -> bytes:
+        """The verifier's signature for this chain and registry."""
+        return claim.sign(verifier, self.chain_id, self.deployment.registry)
+
+    def prepare_issue(
+        self, issuer: LocalAccount, claim: ClaimStruct, verifier: str, signature: bytes
+    ) -> SignedTx:
+        """The signed transaction that issues; nothing is sent. ChainRefused if it would be refused now."""
+        arguments = (claim.to_tuple(), verifier, signature)
+        return self._prepare(issuer, "CreditRegistry", "issue", *arguments)
+
+    def send_signed(self, signed: SignedTx) -> Mined:
+        """Send a prepared transaction and wait for its receipt."""
+        return self.sender.send(signed)
+
+    def issue(self, issuer: LocalAccount, claim: ClaimStruct, verifier: str, signature: bytes) -> Mined:
+        """Issue at once. Programs that may be killed use `registry.issuance.execute`."""
+        return self.send_signed(self.prepare_issue(issuer, claim, verifier, signature))
+
+    def retire(self, account: LocalAccount, token_id: int, kg: int, retirement: Retirement) -> Retired:
+        """Burn own credits; the event given back is the certificate."""
+        mined = self._send(account, "CreditRegistry", "retire", token_id, kg, retirement.to_tuple())
+        return _only(self.events_of(mined), Retired)
+
+    def retire_for(
+        self, operator: LocalAccount, account: str, token_id: int, kg: int, retirement: Retirement
+    ) -> Retired:
+        """Burn another account's credits with its approval."""
+        arguments = (account, token_id, kg, retirement.to_tuple())
+        return _only(self.events_of(self._send(operator, "CreditRegistry", "retireFor", *arguments)), Retired)
+
+    def reverse(
+        self, account: LocalAccount, project: bytes, token_ids: Sequence[int], kg: int, reason_digest: bytes
+    ) -> Reversed:
+        """Record a loss (guardian or verifier): burns the buffer of the named batches, publishes what is not covered."""
+        arguments = (project, list(token_ids), kg, reason_digest)
+        return _only(self.events_of(self._send(account, "CreditRegistry", "reverse", *arguments)), Reversed)
+
+    def pause(self, guardian: LocalAccount, project: bytes) -> Mined:
+        """Stop issues and transfers of a project."""
+        return self._send(guardian, "CreditRegistry", "pause", project)
+
+    def unpause(self, guardian: LocalAccount, project: bytes) -> Mined:
+        """Let them go on."""
+        return self._send(guardian, "CreditRegistry", "unpause", project)
+
+    def approve_operator(self, account: LocalAccount, operator: str, approved: bool = True) -> Mined:
+        """Let `operator` move or retire the account's credits."""
+        return self._send(account, "CreditRegistry", "setApprovalForAll", operator, approved)
+
+    def transfer(self, account: LocalAccount, to: str, token_id: int, kg: int) -> Mined:
+        """Move own credits."""
+        return self._send(
+            account, "CreditRegistry", "safeTransferFrom", account.address, to, token_id, kg, b""
+        )
+
+    # Sale
+
+    def list_batch(self, seller: LocalAccount, token_id: int, kg: int, price_per_tonne: int) -> Listed:
+        """Put credits up for sale in yen; approves the sale contract first if that is not done yet."""
+        approved = self.view("CreditRegistry", "isApprovedForAll", seller.address, self.deployment.sale)
+        if not approved:
+            self.approve_operator(seller, self.deployment.sale)
+        arguments = (token_id, kg, self.deployment.yen, price_per_tonne)
+        return _only(self.events_of(self._send(seller, "CreditSale", "list", *arguments)), Listed)
+
+    def cancel(self, seller: LocalAccount, listing_id: int) -> Mined:
+        """Take back what is unsold."""
+        return self._send(seller, "CreditSale", "cancel", listing_id)
+
+    def buy(
+        self, buyer: LocalAccount, listing_id: int, kg: int, *, max_cost: int | None = None, deadline: int
+    ) -> Sold:
+        """Buy; approves exactly the cost first. `max_cost` defaults to the quote, `deadline` in unix seconds."""
+        cost = self.quote(listing_id, kg) if max_cost is None else max_cost
+        self._send(buyer, "DevYen", "approve", self.deployment.sale, cost)
+        mined = self._send(buyer, "CreditSale", "buy", listing_id, kg, cost, deadline)
+        return _only(self.events_of(mined), Sold)
+
+    def buy_with_permit(
+        self, buyer: LocalAccount, listing_id: int, kg: int, *, max_cost: int | None = None, deadline: int
+    ) -> Sold:
+        """Buy in one transaction, the allowance given by signature (EIP-2612)."""
+        cost = self.quote(listing_id, kg) if max_cost is None else max_cost
+        v, r, s = self.sign_permit(buyer, cost, deadline)
+        arguments = (listing_id, kg, cost, deadline, v, r, s)
+        return _only(self.events_of(self._send(buyer, "CreditSale", "buyWithPermit", *arguments)), Sold)
+
+    def sign_permit(self, owner: LocalAccount, value: int, deadline: int) -> tuple[int, bytes, bytes]:
+        """EIP-2612 signature that lets the sale contract take `value` base units of yen."""
+        _, name, version, chain_id, contract, _, _ = self.view("DevYen", "eip712Domain")
+        fields = [
+            {"name": "owner", "type": "address"},
+            {"name": "spender", "type": "address"},
+            {"name": "value", "type": "uint256"},
+            {"name": "nonce", "type": "uint256"},
+            {"name": "deadline", "type": "uint256"},
+        ]
+        message = {
+            "owner": owner.address,
+            "spender": self.deployment.sale,
+            "value": value,
+            "nonce": int(self.view("DevYen", "nonces", owner.address)),
+            "deadline": deadline,
+        }
+        domain = {"name": name, "version": version, "chainId": chain_id, "verifyingContract": contract}
+        signed = owner.sign_typed_data(domain, {"Permit": fields}, message)
+        return signed.v, int(signed.r).to_bytes(32, "big"), int(signed.s).to_bytes(32, "big")
+
+    # Money
+
+    def mint_yen(self, admin: LocalAccount, to: str, amount: int) -> Mined:
+        """Mint development yen (no value); refused by a real stablecoin."""
+        return self._send(admin, "DevYen", "mint", to, amount)
+
+    def transfer_yen(self, account: LocalAccount, to: str, amount: int) -> Mined:
+        """Pay yen, base units."""
+        return self._send(account, "DevYen", "transfer", to, amount)
+
+    def set_shares(self, admin: LocalAccount, project: bytes, shares: Mapping[str, int]) -> Mined:
+        """Set who gets what of all later revenue: shares by payee address, of 1,000,000.
+
+        Raises
+        ------
+        PortError
+            If they do not add up; the chain would refuse them too.
+        """
+        total = sum(shares.values())
+        if total != SHARES:
+            raise PortError(
+                en=f"The shares must add up to {SHARES}, they add up to {total}.",
+                ja=f"分配率の合計は {SHARES} でなければなりませんが、{total} です。",
+            )
+        ordered = sorted(shares.items(), key=lambda item: int(item[0], 16))
+        payees = [to_checksum_address(payee) for payee, _ in ordered]
+        return self._send(
+            admin, "RevenueSplit", "setShares", project, payees, [share for _, share in ordered]
+        )
+
+    def deposit(self, payer: LocalAccount, project: bytes, amount: int) -> Mined:
+        """Pay revenue of a project in directly (not by a sale), base units of yen."""
+        self._send(payer, "DevYen", "approve", self.deployment.split, amount)
+        return self._send(payer, "RevenueSplit", "deposit", project, self.deployment.yen, amount)
+
+    def claim_for(self, account: LocalAccount, project: bytes, payee: str) -> Mined:
+        """Pay a payee what is due; anyone may ask, the money goes to the payee."""
+        return self._send(account, "RevenueSplit", "claimFor", project, self.deployment.yen, payee)
+
+
+def _only(events: Sequence[Event], kind: type[E]) -> E:
+    found = [event for event in events if isinstance(event, kind)]
+    if len(found) != 1:
+        raise LookupError(f"expected one {kind.__name__} event in the transaction, found {len(found)}")
+    return found[0]

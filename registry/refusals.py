@@ -1,0 +1,210 @@
+"""What the chain says when it refuses, in words: custom errors decoded and explained in both languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+
+from models.errors import SatoyamaError
+from registry import artifacts
+from registry.abi import Signature, signatures, with_checksums
+
+# One sentence each for the refusals a user of the program can meet; {placeholders} are the error's arguments.
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "Project_Unknown": (
+        "The project is not registered on this chain.",
+        "このプロジェクトはチェーンに登録されていません。",
+    ),
+    "Project_Known": ("The project is already registered.", "このプロジェクトは登録済みです。"),
+    "Project_Paused": (
+        "The project is paused by its guardian.",
+        "このプロジェクトは監視役により停止中です。",
+    ),
+    "Claim_UncertaintyAbsent": (
+        "A claim without a standard error and a deduction of the change cannot be issued.",
+        "変化量の標準誤差と控除のないクレームは発行できません。",
+    ),
+    "Claim_IdentityBroken": (
+        "The gross is {grossKg} kg, but estimate - deduction - prior + compensated is {expected} kg.",
+        "総量は {grossKg} kg ですが、推定 - 控除 - 既発行 + 補償済みは {expected} kg です。",
+    ),
+    "Claim_PriorGrossDiffers": (
+        "The claim says {claimed} kg were issued before; the chain has {expected} kg. Compute the claim again.",
+        "クレームの既発行量は {claimed} kg ですが、チェーンでは {expected} kg です。クレームを計算し直してください。",
+    ),
+    "Claim_CompensatedDiffers": (
+        "The claim says {claimed} kg of reversals were compensated; the chain has {expected} kg.",
+        "クレームの補償済み反転量は {claimed} kg ですが、チェーンでは {expected} kg です。",
+    ),
+    "Claim_BufferTooSmall": (
+        "The buffer is {bufferKg} kg; this project needs at least {minimum} kg.",
+        "バッファーは {bufferKg} kg ですが、最低 {minimum} kg が必要です。",
+    ),
+    "Claim_MethodDiffers": (
+        "The claim was made with another methodology than the project's.",
+        "クレームの方法論がプロジェクトの登録と異なります。",
+    ),
+    "Claim_PeriodOverlaps": (
+        "The period starts on day {periodStart}, before the project's last credited day {lastPeriodEnd}.",
+        "期間の初日({periodStart})が、プロジェクトの前回の終わり({lastPeriodEnd})より前です。",
+    ),
+    "Claim_PeriodInFuture": (
+        "The period ends on day {periodEnd}, which has not come yet.",
+        "期間の終わり({periodEnd} 日目)がまだ来ていません。",
+    ),
+    "Claim_ContentRootUsed": (
+        "This evidence was already issued as batch {id}.",
+        "この証拠はすでにバッチ {id} として発行されています。",
+    ),
+    "Claim_BatchKnown": ("This batch was already issued.", "このバッチはすでに発行されています。"),
+    "Claim_Expired": (
+        "The verifier's signature was good until {deadline} (unix seconds). Ask for a new one.",
+        "検証者の署名の期限({deadline})が過ぎています。署名を取り直してください。",
+    ),
+    "Claim_NonceUsed": ("This signature's nonce was used.", "この署名の番号(nonce)は使用済みです。"),
+    "Claim_SignatureInvalid": (
+        "The signature is not that of verifier {verifier} over this claim.",
+        "署名は検証者 {verifier} のこのクレームへのものではありません。",
+    ),
+    "Claim_VerifierIsIssuer": (
+        "The verifier may not be the issuer.",
+        "検証者と発行者は別のアカウントでなければなりません。",
+    ),
+    "Claim_VerifierUnknown": (
+        "{verifier} is no verifier on this chain.",
+        "{verifier} は検証者の権限を持ちません。",
+    ),
+    "Plot_AlreadySpent": (
+        "A plot of the claim is already credited until day {spentUntilDay}; the claim starts on day {periodStart}.",
+        "クレームの区画は {spentUntilDay} 日目まで発行済みですが、クレームは {periodStart} 日目から始まります。",
+    ),
+    "Batch_Unknown": ("There is no such batch.", "そのようなバッチはありません。"),
+    "Batch_Locked": (
+        "The batch is locked until {lockedUntil} (unix seconds) while it may be challenged.",
+        "異議申立て期間のため、このバッチは {lockedUntil} まで動かせません。",
+    ),
+    "Reversal_BufferLeft": (
+        "The named batches do not hold all of the buffer: {bufferKg} kg are left elsewhere. Name them too.",
+        "指定のバッチ以外に {bufferKg} kg のバッファーが残っています。それらも指定してください。",
+    ),
+    "Purchase_KgTooMany": (
+        "{asked} kg were asked for; the listing has {left} kg left.",
+        "{asked} kg の注文ですが、残りは {left} kg です。",
+    ),
+    "Purchase_CostAboveMaximum": (
+        "The cost is {cost} base units, above your maximum of {maxCost}.",
+        "費用は {cost}(最小単位)で、上限 {maxCost} を超えます。",
+    ),
+    "Token_NotAllowed": (
+        "The token {token} is not allowed for sales.",
+        "トークン {token} は販売に使えません。",
+    ),
+    "Payout_NothingDue": ("Nothing is due to {payee}.", "{payee} に支払うべき額はありません。"),
+    "Deposit_NoShares": (
+        "The project has no payees yet. Set the shares first.",
+        "プロジェクトの分配先が未設定です。先に分配率を設定してください。",
+    ),
+    "Role_DutiesNotSeparated": (
+        "{account} cannot be both issuer and verifier.",
+        "{account} は発行者と検証者を兼ねられません。",
+    ),
+    "AccessControlUnauthorizedAccount": (
+        "{account} has not the role this needs.",
+        "{account} にはこの操作の権限がありません。",
+    ),
+    "ERC20InsufficientBalance": (
+        "{sender} has {balance} base units, {needed} are needed.",
+        "{sender} の残高は {balance}(最小単位)で、{needed} が必要です。",
+    ),
+    "ERC20InsufficientAllowance": (
+        "The allowance is {allowance} base units, {needed} are needed.",
+        "許可額は {allowance}(最小単位)で、{needed} が必要です。",
+    ),
+    "ERC1155InsufficientBalance": (
+        "{sender} holds {balance} kg of the batch, {needed} kg are needed.",
+        "{sender} の保有は {balance} kg で、{needed} kg が必要です。",
+    ),
+}
+
+
+class ChainRefused(SatoyamaError):
+    """The chain refused a call or a transaction.
+
+    Attributes
+    ----------
+    action : str
+        What was asked, e.g. ``issue``.
+    name : str
+        Name of the contract's error (``Plot_AlreadySpent``), ``Error`` for a text, ``Panic``, or empty.
+    arguments : dict
+        The error's arguments by name.
+    tx_hash : str or None
+        The transaction, if it was mined; None if it was refused before it was sent.
+    """
+
+    def __init__(
+        self,
+        action: str,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        note: str = "",
+        tx_hash: str | None = None,
+    ) -> None:
+        self.action = action
+        self.name = name
+        self.arguments = dict(arguments)
+        self.note = note
+        self.tx_hash = tx_hash
+        en, ja = _WORDS.get(name, ("", ""))
+        shown = ", ".join(f"{key}={_shown(value)}" for key, value in self.arguments.items())
+        code = f"[{name}({shown})]" if name else f"[{note or 'no reason given'}]"
+        words = {key: _shown(value) for key, value in self.arguments.items()}
+        super().__init__(
+            en=f"The chain refused '{action}'. {en.format(**words)} {code}".replace("  ", " "),
+            ja=f"チェーンが '{action}' を拒否しました。{ja.format(**words)} {code}",
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_again, (self.action, self.name, self.arguments, self.note, self.tx_hash))
+
+
+def _again(action: str, name: str, arguments: dict[str, Any], note: str, tx_hash: str | None) -> ChainRefused:
+    return ChainRefused(action, name, arguments, note=note, tx_hash=tx_hash)
+
+
+def refusal(action: str, data: bytes, *, note: str = "", tx_hash: str | None = None) -> ChainRefused:
+    """The error for revert data of any of this project's contracts."""
+    name, arguments = decode_error(data)
+    return ChainRefused(action, name, arguments, note=note, tx_hash=tx_hash)
+
+
+def decode_error(data: bytes) -> tuple[str, dict[str, Any]]:
+    """Name and arguments of an error from its revert data; an empty name if it is none of ours."""
+    known = _errors().get(bytes(data[:4]))
+    if known is None:
+        return "", ({"data": bytes(data)} if data else {})
+    name, names, types = known
+    try:
+        values = decode(types, bytes(data[4:]))
+    except DecodingError:
+        return name, {"data": bytes(data)}
+    return name, dict(zip(names, with_checksums(types, values), strict=True))
+
+
+@cache
+def _errors() -> dict[bytes, tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    builtin = (
+        Signature("", "Error", ("message",), ("string",), (False,), ()),
+        Signature("", "Panic", ("code",), ("uint256",), (False,), ()),
+    )
+    ours = (one for name in artifacts.CONTRACTS for one in signatures(name, "error").values())
+    return {one.digest[:4]: (one.name, one.names, one.types) for one in (*builtin, *ours)}
+
+
+def _shown(value: Any) -> str:
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)

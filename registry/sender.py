@@ -1,0 +1,183 @@
+"""One transaction from call to receipt: estimate, sign, send the raw bytes, wait, explain a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eth_account.signers.local import LocalAccount
+from hexbytes import HexBytes
+from web3 import Web3
+from web3.exceptions import (
+    BadResponseFormat,
+    ContractLogicError,
+    TimeExhausted,
+    TransactionNotFound,
+    Web3RPCError,
+)
+from web3.types import TxParams
+
+from models.errors import SatoyamaError
+from registry.refusals import refusal
+
+RECEIPT_TIMEOUT_S = 180
+_POLL_S = 0.1
+_GAS_MARGIN_PERCENT = 10
+_ALREADY_THERE = ("already known", "already imported", "nonce too low", "known transaction")
+
+
+class ChainBusy(SatoyamaError):
+    """A transaction was sent and has no receipt yet; it may still be mined."""
+
+
+@dataclass(frozen=True)
+class SignedTx:
+    """A signed transaction that may be sent any number of times and is mined at most once."""
+
+    raw: bytes
+    tx_hash: str
+    nonce: int
+    action: str
+
+
+@dataclass(frozen=True)
+class Mined:
+    """A mined transaction that succeeded; `logs` are its raw JSON-RPC logs."""
+
+    tx_hash: str
+    block: int
+    gas_used: int
+    contract_address: str | None
+    logs: tuple[Any, ...]
+
+
+class Sender:
+    """Sends transactions over one web3 connection with EIP-1559 fees."""
+
+    def __init__(self, w3: Web3) -> None:
+        self.w3 = w3
+        self.chain_id = int(w3.eth.chain_id)
+
+    def prepare(self, account: LocalAccount, action: str, to: str | None, data: bytes | str) -> SignedTx:
+        """Estimate, price and sign; nothing is sent.
+
+        Raises
+        ------
+        ChainRefused
+            If the call would revert now.
+        """
+        call: TxParams = {"from": account.address, "data": HexBytes(data), "value": Web3.to_wei(0, "wei")}
+        if to is not None:
+            call["to"] = Web3.to_checksum_address(to)
+        try:
+            gas = self.w3.eth.estimate_gas(call)
+        except ContractLogicError as error:
+            raise refusal(action, revert_data(error), note=str(error)) from error
+        except Web3RPCError as error:
+            raise refusal(action, b"", note=_rpc_message(error)) from error
+        tip = int(self.w3.eth.max_priority_fee)
+        base = int(self.w3.eth.get_block("latest")["baseFeePerGas"])
+        nonce = int(self.w3.eth.get_transaction_count(account.address, "pending"))
+        transaction: dict[str, Any] = {
+            "type": 2,
+            "chainId": self.chain_id,
+            "nonce": nonce,
+            "gas": int(gas) * (100 + _GAS_MARGIN_PERCENT) // 100,
+            "maxFeePerGas": 2 * base + tip,
+            "maxPriorityFeePerGas": tip,
+            "value": 0,
+            "data": HexBytes(data),
+        }
+        if to is not None:
+            transaction["to"] = Web3.to_checksum_address(to)
+        signed = account.sign_transaction(transaction)
+        return SignedTx(
+            bytes(signed.raw_transaction), "0x" + signed.hash.hex().removeprefix("0x"), nonce, action
+        )
+
+    def send(self, signed: SignedTx) -> Mined:
+        """Send the bytes and wait for the receipt; bytes that are already there are only waited for.
+
+        Raises
+        ------
+        ChainRefused
+            If the node does not take it, or it was mined and reverted.
+        ChainBusy
+            If no receipt came in time.
+        """
+        try:
+            self.w3.eth.send_raw_transaction(signed.raw)
+        except (Web3RPCError, BadResponseFormat) as error:
+            message = _rpc_message(error)
+            known = any(word in message.lower() for word in _ALREADY_THERE)
+            if not known or (self.receipt(signed.tx_hash) is None and "nonce" in message.lower()):
+                raise refusal(signed.action, b"", note=message) from error
+        return self.wait(signed)
+
+    def wait(self, signed: SignedTx) -> Mined:
+        """Wait for the receipt of a transaction that was sent."""
+        try:
+            receipt = self.w3.eth.wait_for_transaction_receipt(
+                HexBytes(signed.tx_hash), timeout=RECEIPT_TIMEOUT_S, poll_latency=_POLL_S
+            )
+        except TimeExhausted as error:
+            raise ChainBusy(
+                en=f"'{signed.action}' was sent as {signed.tx_hash} and is not mined after {RECEIPT_TIMEOUT_S} s. "
+                "Run the same command again later: it will not be sent twice.",
+                ja=f"'{signed.action}' を {signed.tx_hash} として送りましたが、{RECEIPT_TIMEOUT_S} 秒たっても確定していません。"
+                "後で同じ操作をもう一度実行してください。二重には送られません。",
+            ) from error
+        if receipt["status"] != 1:
+            raise self._why_reverted(signed, int(receipt["blockNumber"]))
+        return _mined(receipt)
+
+    def transact(self, account: LocalAccount, action: str, to: str | None, data: bytes | str) -> Mined:
+        """Prepare and send in one go."""
+        return self.send(self.prepare(account, action, to, data))
+
+    def receipt(self, tx_hash: str) -> Mined | None:
+        """The receipt of a transaction that succeeded; None if it is unknown, pending or reverted."""
+        try:
+            receipt = self.w3.eth.get_transaction_receipt(HexBytes(tx_hash))
+        except TransactionNotFound:
+            return None
+        return _mined(receipt) if receipt["status"] == 1 else None
+
+    def _why_reverted(self, signed: SignedTx, block: int) -> Exception:
+        # The reason is not kept on chain; the same call on the state before it tells.
+        sent = self.w3.eth.get_transaction(HexBytes(signed.tx_hash))
+        call: TxParams = {"from": sent["from"], "data": sent["input"], "gas": sent["gas"]}
+        if sent.get("to"):
+            call["to"] = sent["to"]
+        try:
+            self.w3.eth.call(call, max(0, block - 1))
+        except ContractLogicError as error:
+            return refusal(signed.action, revert_data(error), note=str(error), tx_hash=signed.tx_hash)
+        return refusal(signed.action, b"", note="reverted in its block", tx_hash=signed.tx_hash)
+
+
+def _mined(receipt: Any) -> Mined:
+    logs: Sequence[Any] = receipt["logs"]
+    return Mined(
+        tx_hash="0x" + bytes(receipt["transactionHash"]).hex(),
+        block=int(receipt["blockNumber"]),
+        gas_used=int(receipt["gasUsed"]),
+        contract_address=receipt.get("contractAddress"),
+        logs=tuple(logs),
+    )
+
+
+def revert_data(error: ContractLogicError) -> bytes:
+    """Revert data of a web3 error; empty if it carries none."""
+    data = error.data
+    if isinstance(data, dict):
+        data = data.get("data")
+    return bytes.fromhex(data[2:]) if isinstance(data, str) and data.startswith("0x") else b""
+
+
+def _rpc_message(error: Exception) -> str:
+    response = getattr(error, "rpc_response", None)
+    if isinstance(response, dict) and isinstance(response.get("error"), dict):
+        return str(response["error"].get("message", error))
+    return str(error)

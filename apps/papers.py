@@ -1,0 +1,191 @@
+"""What certificates and statements say, as frozen values: read from claims and chain events, drawn by `apps.pdf` and the web pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from apps.look.wording import Text, money, same
+from mrv.project import Project
+from mrv.results import Claim
+from registry.events import BatchIssued, Retired
+
+_EPOCH = date(1970, 1, 1)
+
+
+def day_of_number(days: int) -> date:
+    """The calendar day that many days after 1970-01-01, as contracts count."""
+    return _EPOCH + timedelta(days=days)
+
+
+def time_of_block(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@dataclass(frozen=True)
+class ChainPlace:
+    """Where on which chain a thing stands, and when it was read.
+
+    Attributes
+    ----------
+    kind : str
+        ``embedded`` or ``rpc``.
+    block, read_at : int, datetime
+        Last block read and the time of reading.
+    """
+
+    kind: str
+    chain_id: int
+    registry: str
+    block: int
+    read_at: datetime
+
+    @property
+    def name(self) -> Text:
+        if self.kind == "embedded":
+            return Text(f"embedded chain (id {self.chain_id})", f"組込みチェーン（ID {self.chain_id}）")
+        return Text(f"chain {self.chain_id}", f"チェーン {self.chain_id}")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """One retirement: kilograms that nobody can ever use again, and for whom.
+
+    Attributes
+    ----------
+    consumption_last : date
+        Last day of the consumption period (the chain holds the day after).
+    """
+
+    certificate_id: int
+    batch_id: str
+    token_id: int
+    kg: int
+    beneficiary: str
+    purpose: str
+    country: str
+    consumption_first: date
+    consumption_last: date
+    account: str
+    project: Text
+    place: Text
+    vintage: int
+    period_first: date
+    period_last: date
+    method: str
+    evidence_root: str
+    verifier: str
+    tx_hash: str
+    block: int
+    retired_at: datetime
+    chain: ChainPlace
+    simulated: bool
+
+    @property
+    def verify_command(self) -> str:
+        return "satoyama verify evidence.zip"
+
+
+def certificate_of(
+    retired: Retired, issued: BatchIssued, claim: Claim, project: Project, chain: ChainPlace
+) -> Certificate:
+    """The certificate of one retirement event."""
+    if retired.id != issued.id:
+        raise ValueError(f"expected a retirement of token {issued.id:#x}, got one of {retired.id:#x}")
+    return Certificate(
+        certificate_id=retired.certificate_id,
+        batch_id="0x" + issued.batch_id.hex(),
+        token_id=retired.id,
+        kg=retired.kg,
+        beneficiary=retired.beneficiary,
+        purpose=retired.purpose,
+        country=retired.country.decode("ascii", errors="replace"),
+        consumption_first=day_of_number(retired.consumption_start),
+        consumption_last=day_of_number(max(retired.consumption_start, retired.consumption_end - 1)),
+        account=retired.account,
+        project=Text(project.name_en, project.name_ja),
+        place=Text(project.municipality_en, project.municipality_ja),
+        vintage=issued.vintage,
+        period_first=claim.period_start,
+        period_last=claim.period_end - timedelta(days=1),
+        method=f"{claim.method_id} {claim.method_version}",
+        evidence_root="0x" + issued.evidence_root.hex(),
+        verifier=issued.verifier,
+        tx_hash=retired.tx_hash,
+        block=retired.block,
+        retired_at=time_of_block(retired.block_time),
+        chain=chain,
+        simulated=claim.simulated or project.simulated,
+    )
+
+
+@dataclass(frozen=True)
+class PayeeLine:
+    """What one payee is owed and got, token base units; share in parts per million."""
+
+    name: Text
+    address: str
+    share_ppm: int | None
+    entitled: int
+    paid: int
+    claimable: int
+
+
+@dataclass(frozen=True)
+class SaleLine:
+    """One sale: who bought how many kilograms for how much."""
+
+    sold_at: datetime
+    buyer: str
+    kg: int
+    amount: int
+    tx_hash: str
+
+
+@dataclass(frozen=True)
+class StatementSheet:
+    """Revenue of a project and where it went, token base units throughout.
+
+    Raises
+    ------
+    ValueError
+        If paid out, claimable and carried do not add up to the revenue, or the payees to the totals.
+    """
+
+    project: Text
+    token: str
+    decimals: int
+    payees: tuple[PayeeLine, ...]
+    sales: tuple[SaleLine, ...]
+    revenue: int
+    paid_out: int
+    claimable: int
+    carried: int
+    chain: ChainPlace
+    simulated: bool
+
+    def __post_init__(self) -> None:
+        if self.paid_out + self.claimable + self.carried != self.revenue:
+            raise ValueError(
+                f"expected paid out {self.paid_out} + claimable {self.claimable} + carried {self.carried} "
+                f"to equal the revenue {self.revenue}"
+            )
+        for name, total in (("paid", self.paid_out), ("claimable", self.claimable)):
+            got = sum(getattr(p, name) for p in self.payees)
+            if got != total:
+                raise ValueError(f"expected the payees' {name} amounts to add up to {total}, got {got}")
+
+    def amount(self, base_units: int) -> str:
+        """An exact decimal of the token, thousands separated."""
+        return money(base_units, self.decimals)
+
+
+def payee_names(settings: Mapping[str, Mapping[str, str]]) -> dict[str, Text]:
+    """Names of payees by address, lower case, from a project's settings (address → ``{"en": ..., "ja": ...}``)."""
+    return {address.lower(): Text(n["en"], n["ja"]) for address, n in settings.items()}
+
+
+def named(names: Mapping[str, Text], address: str) -> Text:
+    """The name of an account, or its address where it has none."""
+    return names.get(address.lower(), same(address))

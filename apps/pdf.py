@@ -71,7 +71,7 @@ class Paper(FPDF):
             )
         self.set_x(left)
 
-    def facts(self, rows: Sequence[tuple[Text, str]], label_mm: float = 58) -> None:
+    def facts(self, rows: Sequence[tuple[Text, str]], label_mm: float = 56) -> None:
         """Label and value pairs with hairlines between."""
         for label, value in rows:
             top = self.get_y()
@@ -82,7 +82,7 @@ class Paper(FPDF):
             self.words(f"{label.ja}\n{label.en}", 7.6, colour=SOFT, width=label_mm - 3, line_mm=3.7)
             below = self.get_y()
             self.set_xy(MARGIN_MM + label_mm, top + 1.6)
-            self.words(value, 7.6 if _is_hash(value) else 9.4, width=WIDTH_MM - label_mm, line_mm=4.9)
+            self.words(value, 7.0 if _is_hash(value) else 9.4, width=WIDTH_MM - label_mm, line_mm=4.9)
             bottom = max(below, self.get_y()) + 1.4
             self.set_draw_color(*LINE)
             self.set_line_width(0.2)

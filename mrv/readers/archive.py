@@ -100,7 +100,7 @@ def _folder_files(folder: Path, findings: Findings) -> dict[str, Blob]:
     files: dict[str, Blob] = {}
     for path in sorted(folder.rglob("*")):
         name = unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
-        if _ignored(name) or path.is_dir() and not path.is_symlink():
+        if _ignored(name) or (path.is_dir() and not path.is_symlink()):
             continue
         if path.is_symlink() or not path.is_file():
             _bad_name("archive.link", name, ("a link or device", "リンクまたは特殊ファイル"), findings)

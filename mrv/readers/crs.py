@@ -10,8 +10,9 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS, Proj, Transformer, network
+from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError, ProjError
+from pyproj.network import set_network_enabled  # type: ignore[attr-defined]
 from pyproj.transformer import TransformerGroup
 
 from mrv.readers.findings import Findings, same
@@ -98,7 +99,7 @@ def join(source_wkt: str, target_wkt: str) -> Joined:
     NoTransformation
         If only a ballpark transformation is at hand (for example the Tokyo datum without its grid).
     """
-    network.set_network_enabled(active=False)
+    set_network_enabled(active=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # "best transformation not available": answered below
         try:
@@ -158,7 +159,12 @@ def areal_scale_e8(crs: CRS, x_mm: int, y_mm: int) -> int:
     Eight digits are far below any survey's accuracy, and far above what differs between versions of PROJ, which finds
     the factor by finite differences good to about 1e-10.
     """
-    lon, lat = join(horizontal(crs).to_wkt(), horizontal(crs).geodetic_crs.to_wkt()).transformer.transform(
-        x_mm / 1000.0, y_mm / 1000.0
-    )
+    lon, lat = lon_lat(crs, x_mm, y_mm)
     return round(Proj(horizontal(crs)).get_factors(lon, lat).areal_scale * AREAL_SCALE_UNIT)
+
+
+def lon_lat(crs: CRS, x_mm: int, y_mm: int) -> tuple[float, float]:
+    """Longitude and latitude, degrees, of a point of a plane system on its own datum."""
+    plane = horizontal(crs)
+    lon, lat = Proj(plane)(x_mm / 1000.0, y_mm / 1000.0, inverse=True)
+    return float(lon), float(lat)

@@ -11,7 +11,7 @@ from pyproj import CRS
 from mrv.geometry import Grid
 from mrv.project import Project
 from mrv.quantise import decimal_fraction, round_fraction
-from mrv.readers.crs import AREAL_SCALE_UNIT, Rings, areal_scale_e8, join, twice_area_mm2
+from mrv.readers.crs import AREAL_SCALE_UNIT, Rings, areal_scale_e8, lon_lat, twice_area_mm2
 from mrv.readers.findings import Findings, listed, same
 from mrv.readers.text import exact, header_key, plain, read_year
 from mrv.readers.vectors import Feature
@@ -46,21 +46,23 @@ def _value(feature: Feature, column: str) -> str:
 
 def polygon_of(rings: Rings) -> Any:
     """A shapely polygon of rings in millimetres (even-odd), for overlaps only."""
-    shape = shapely.Polygon(rings[0])
+    shape = shapely.make_valid(shapely.Polygon(rings[0]))
     for ring in rings[1:]:
-        shape = shape.symmetric_difference(shapely.Polygon(ring))
+        shape = shape.symmetric_difference(shapely.make_valid(shapely.Polygon(ring)))
     return shape
 
 
 def plane_area_mm2(rings: Rings) -> int:
     """Plane area of rings under the even-odd rule, mm², half-even; rings are valid, so a hole lies inside an outer ring."""
-    outer = [polygon_of((ring,)) for ring in rings]
+    discs = [polygon_of((ring,)) for ring in rings]
     twice = 0
     for i, ring in enumerate(rings):
-        point = outer[i].representative_point()
-        depth = sum(1 for j, other in enumerate(outer) if j != i and other.contains(point))
-        inside_own_hole = depth if depth % 2 == 0 else -1
-        twice += abs(twice_area_mm2(ring)) * (1 if inside_own_hole >= 0 else -1)
+        depth = sum(
+            1
+            for j, disc in enumerate(discs)
+            if j != i and disc.area > discs[i].area and disc.covers(discs[i])
+        )
+        twice += abs(twice_area_mm2(ring)) * (1 if depth % 2 == 0 else -1)
     return round_fraction(decimal_fraction(str(twice)) / 2)
 
 
@@ -95,7 +97,9 @@ def _plot(where: str, feature: Feature, crs: CRS, tables: Tables, findings: Find
     missing = [n for n, v in (("plot_id", plot_id), ("register_id", register_id)) if not v]
     if missing:
         seen = ", ".join(feature.attributes) or "-"
-        _attribute(where, "plots.attribute_missing", ", ".join(missing), ("only " + seen, f"{seen} のみ"), findings)
+        _attribute(
+            where, "plots.attribute_missing", ", ".join(missing), ("only " + seen, f"{seen} のみ"), findings
+        )
         return None
     species_text = _value(feature, "species")
     species = tables.species_key(species_text)
@@ -104,7 +108,9 @@ def _plot(where: str, feature: Feature, crs: CRS, tables: Tables, findings: Find
     year_text = _value(feature, "planted_year")
     year = read_year(year_text) if year_text not in ("", "0") else None
     if year_text not in ("", "0") and year is None:
-        _attribute(where, "plots.planted_year", "planted_year (1985, 昭和60年)", same(repr(year_text)), findings)
+        _attribute(
+            where, "plots.planted_year", "planted_year (1985, 昭和60年)", same(repr(year_text)), findings
+        )
     area_text = _value(feature, "register_area_ha")
     area_ha = exact(area_text) if area_text else None
     if area_text and (area_ha is None or area_ha <= 0):
@@ -117,7 +123,10 @@ def _plot(where: str, feature: Feature, crs: CRS, tables: Tables, findings: Find
             where,
             expected=(f"the register's {area_text} ha", f"森林簿の面積 {area_text} ha"),
             got=same(f"{area_mm2 / 1e10:.4f} ha"),
-            todo=("Check the boundary; the polygon's area is used.", "境界を確認してください（図形の面積を使います）。"),
+            todo=(
+                "Check the boundary; the polygon's area is used.",
+                "境界を確認してください（図形の面積を使います）。",
+            ),
         )
     return Plot(
         plot_id=plot_id,
@@ -132,7 +141,9 @@ def _plot(where: str, feature: Feature, crs: CRS, tables: Tables, findings: Find
     )
 
 
-def whole_raster_plot(table: Mapping[str, Any], grid: Grid, crs: CRS, tables: Tables, findings: Findings) -> Plot:
+def whole_raster_plot(
+    table: Mapping[str, Any], grid: Grid, crs: CRS, tables: Tables, findings: Findings
+) -> Plot:
     """One plot "all" that is the raster's extent, where the manifest asks for it."""
     left, top = round(grid.left_um / 1000), round(grid.top_um / 1000)
     right = round((grid.left_um + grid.cols * grid.pixel_um) / 1000)
@@ -169,7 +180,11 @@ def read_sample_plots(
         if missing:
             seen = ", ".join(feature.attributes) or "-"
             _attribute(
-                where, "sample_plots.attribute_missing", ", ".join(missing), ("only " + seen, f"{seen} のみ"), findings
+                where,
+                "sample_plots.attribute_missing",
+                ", ".join(missing),
+                ("only " + seen, f"{seen} のみ"),
+                findings,
             )
             continue
         tagged = _value(feature, "tagged").casefold()
@@ -228,7 +243,10 @@ def _inside(where: str, rings: Rings, plot: Plot, findings: Findings) -> None:
             where,
             expected=(f"inside plot {plot.plot_id}", f"区画 {plot.plot_id} の内側"),
             got=(f"only {share:.0%} inside", f"内側は{share:.0%}のみ"),
-            todo=("Check position, plot_id and coordinate system.", "位置・plot_id・座標系を確認してください。"),
+            todo=(
+                "Check position, plot_id and coordinate system.",
+                "位置・plot_id・座標系を確認してください。",
+            ),
         )
 
 
@@ -237,10 +255,8 @@ def _outside_zone(name: str, plots: Sequence[Plot], crs: CRS, findings: Findings
     use = crs.area_of_use
     if use is None or not plots:
         return
-    to_degrees = join(crs.to_wkt(), crs.geodetic_crs.to_wkt()).transformer
     for plot in plots:
-        x, y = plot.rings_mm[0][0]
-        lon, lat = to_degrees.transform(x / 1000, y / 1000)
+        lon, lat = lon_lat(crs, *plot.rings_mm[0][0])
         if not (use.west - 1 <= lon <= use.east + 1 and use.south - 1 <= lat <= use.north + 1):
             findings.add(
                 "plots.outside_crs",

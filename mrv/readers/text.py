@@ -15,10 +15,7 @@ _COMPACT_DAY = re.compile(r"^(\d{4})(\d{2})(\d{2})$")
 
 def decode_text(data: bytes) -> tuple[str, str] | None:
     """Text and the encoding that was found, or None where it is none of UTF-8, UTF-16 with mark, CP932."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        tries = ["utf-16"]
-    else:
-        tries = ["utf-8-sig", "cp932"]
+    tries = ["utf-16"] if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ["utf-8-sig", "cp932"]
     for encoding in tries:
         try:
             return data.decode(encoding), encoding

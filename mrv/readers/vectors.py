@@ -98,7 +98,14 @@ def _read_geojson(blob: Blob, findings: Findings) -> tuple[list[_Raw], str | Non
             raise ValueError(f"features missing or more than {MAX_FEATURES}")
         raws = [_Raw(f.get("properties") or {}, _shape(f.get("geometry"))) for f in features]
         own = _geojson_crs(doc)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, shapely.errors.ShapelyError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        shapely.errors.ShapelyError,
+    ) as error:
         # All that malformed JSON or a malformed FeatureCollection can raise above.
         _unreadable(blob.name, f"{type(error).__name__}: {error}", findings)
         return None
@@ -127,14 +134,23 @@ def _shapefile_parts(blob: Blob, files: Mapping[str, Blob], findings: Findings) 
     parts = {}
     for name, part in files.items():
         pure = PurePosixPath(name)
-        if str(pure.with_suffix("")) == stem and pure.suffix.lower() in (".shp", ".shx", ".dbf", ".prj", ".cpg"):
+        if str(pure.with_suffix("")) == stem and pure.suffix.lower() in (
+            ".shp",
+            ".shx",
+            ".dbf",
+            ".prj",
+            ".cpg",
+        ):
             parts["layer" + pure.suffix.lower()] = part
     missing = [s for s in (".shx", ".dbf") if "layer" + s not in parts]
     if missing:
         findings.add(
             "vector.shapefile_parts",
             blob.name,
-            expected=("the parts .shp .shx .dbf .prj together", "シェープファイル一式（.shp .shx .dbf .prj）"),
+            expected=(
+                "the parts .shp .shx .dbf .prj together",
+                "シェープファイル一式（.shp .shx .dbf .prj）",
+            ),
             got=(f"no {', '.join(missing)}", f"{', '.join(missing)} がない状態"),
             todo=("Add the missing parts.", "不足のファイルを加えてください。"),
         )
@@ -150,7 +166,9 @@ def _read_with_gdal(
     with tempfile.TemporaryDirectory(prefix="satoyama-") as folder, ExitStack() as stack:
         for part_name, part in parts.items():
             source = stack.enter_context(part.opener())
-            (Path(folder) / ("layer" + PurePosixPath(part_name).suffix.lower())).write_bytes(source.read_bytes())
+            (Path(folder) / ("layer" + PurePosixPath(part_name).suffix.lower())).write_bytes(
+                source.read_bytes()
+            )
         path = Path(folder) / f"layer{suffix}"
         try:
             if suffix == ".gpkg" and _has_views(path):
@@ -158,11 +176,20 @@ def _read_with_gdal(
             layers = pyogrio.list_layers(path)
             if len(layers) != 1:
                 raise ValueError(f"{len(layers)} layers; one is expected")
-            meta, _, geometry, columns = pyogrio.raw.read(path, layer=layers[0][0], max_features=MAX_FEATURES + 1)
+            meta, _, geometry, columns = pyogrio.raw.read(
+                path, layer=layers[0][0], max_features=MAX_FEATURES + 1
+            )
             if geometry is None or len(geometry) > MAX_FEATURES:
                 raise ValueError(f"no geometry, or more than {MAX_FEATURES} features")
             shapes = shapely.from_wkb(geometry)
-        except (ValueError, TypeError, OSError, RuntimeError, sqlite3.Error, shapely.errors.ShapelyError) as error:
+        except (
+            ValueError,
+            TypeError,
+            OSError,
+            RuntimeError,
+            sqlite3.Error,
+            shapely.errors.ShapelyError,
+        ) as error:
             # pyogrio's DataSourceError is a RuntimeError; the rest is what damaged databases and geometries raise.
             _unreadable(name, f"{type(error).__name__}: {error}", findings)
             return None
@@ -209,9 +236,13 @@ def _source_crs(
             )
         return crs
     if all(_in_degrees(r.geometry) for r in raws):
-        findings.note(name, ("no CRS named: read as longitude, latitude", "座標系の記載なし: 経度・緯度として読みます"))
+        findings.note(
+            name, ("no CRS named: read as longitude, latitude", "座標系の記載なし: 経度・緯度として読みます")
+        )
         return parse_crs("EPSG:4326")
-    findings.note(name, ("no CRS named: the manifest's is taken", "座標系の記載なし: survey.toml の座標系とします"))
+    findings.note(
+        name, ("no CRS named: the manifest's is taken", "座標系の記載なし: survey.toml の座標系とします")
+    )
     return survey_crs
 
 
@@ -248,7 +279,9 @@ def _placed(
         attributes = {header_key(k): _text(v) for k, v in raw.attributes.items()}
         features.append(Feature(number, attributes, rings))
     if operation:
-        findings.note(name, (f"transformed from {source.name}: {operation}", f"{source.name} から変換: {operation}"))
+        findings.note(
+            name, (f"transformed from {source.name}: {operation}", f"{source.name} から変換: {operation}")
+        )
     if not raws:
         _unreadable(name, "no polygon", findings)
         return None
@@ -301,7 +334,10 @@ def _no_transformation(name: str, source: CRS, target: CRS, why: str, findings: 
             f"a system that joins {target.name} exactly",
             f"{target.name} へ正確に変換できる座標系",
         ),
-        got=(f"{source.name}, joined only by a guess (needs: {why})", f"{source.name}（概略変換のみ。必要: {why}）"),
+        got=(
+            f"{source.name}, joined only by a guess (needs: {why})",
+            f"{source.name}（概略変換のみ。必要: {why}）",
+        ),
         todo=(
             "Convert the file with the official grid (TKY2JGD) and send it in the survey's system.",
             "国土地理院の変換パラメータ（TKY2JGD）で変換し、調査の座標系で送ってください。",

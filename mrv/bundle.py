@@ -24,7 +24,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from mrv.blob import Blob, blob_of_file, canonical_json, digest_bytes
+import numpy as np
+import rasterio
+from rasterio.windows import Window
+
+from mrv.blob import Blob, RasterDigest, blob_of_file, canonical_json, digest_bytes
 from mrv.container import Container, refusal, write_folder, write_zip
 from mrv.evidence import (
     EVIDENCE_NAME,
@@ -57,6 +61,8 @@ README_NAME = "README.txt"
 CLAIM_NAME = "content/claim.json"
 INPUTS, TABLES, OUTPUTS, RASTERS = "content/inputs/", "content/tables/", "content/outputs/", "run/outputs/"
 MAX_DOC_BYTES = 1 << 28
+STRIP_ROWS = 512
+MAX_RASTER_COLS = 200_000
 _README = """\
 {label}SATOYAMA MRV - EVIDENCE OF A BATCH OF CARBON CREDITS / 炭素クレジットの証拠一式
 
@@ -325,6 +331,24 @@ class Bundle:
     def below(self, folder: str) -> dict[str, str]:
         """Names of the files under a folder (with ``/`` at its end), relative to it, to their paths in the bundle."""
         return {n[len(folder) :]: n for n in self.container.names if n.startswith(folder)}
+
+    def raster_digest(self, name: str, grid: Mapping[str, Any]) -> str:
+        """Digest of the integers in a raster of the bundle, read in strips, with the grid it should have.
+
+        Raises
+        ------
+        Refusal
+            If the raster is too wide to be read in strips, or not of integers.
+        """
+        with rasterio.open(self.container.local(name), driver="GTiff") as source:
+            kind = np.dtype(source.dtypes[0])
+            if kind.kind not in "iu" or source.width > MAX_RASTER_COLS:
+                raise _malformed(name, f"{source.width} columns of {kind}")
+            digest = RasterDigest(kind, source.shape, grid)
+            for row in range(0, source.height, STRIP_ROWS):
+                rows = min(STRIP_ROWS, source.height - row)
+                digest.update(source.read(1, window=Window(0, row, source.width, rows)))
+        return digest.hexdigest()
 
     def claim(self) -> Claim:
         """The claim as recorded."""

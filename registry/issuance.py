@@ -1,0 +1,226 @@
+"""Issuing a batch exactly once: the plan as data, and the thin shell that carries it out.
+
+The plan is recorded before anything is done, the signed transaction before it is sent, and the chain is asked before
+anything is sent again. Killed anywhere, a rerun mints exactly once; and were two runs to race, the contract refuses
+the second batch of the same id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from hexbytes import HexBytes
+
+from models.errors import SatoyamaError
+from registry.claimstruct import ClaimStruct
+from registry.events import BatchIssued
+from registry.port import ChainPort
+from registry.ports import Outbox, OutboxEntry
+from registry.refusals import ChainRefused
+from registry.sender import SignedTx
+
+
+class IssuanceConflict(SatoyamaError):
+    """What is to be issued differs from what is recorded or on the chain under the same batch id."""
+
+
+@dataclass(frozen=True)
+class IssuancePlan:
+    """All that is needed to issue one batch, signed by the verifier.
+
+    Parameters
+    ----------
+    chain_id : int
+    registry : str
+        Address of the registry the signature is for.
+    claim : ClaimStruct
+    verifier, issuer : str
+        Checksum addresses; two different accounts.
+    signature : bytes
+        The verifier's, over the claim for this chain and registry.
+    """
+
+    chain_id: int
+    registry: str
+    claim: ClaimStruct
+    verifier: str
+    issuer: str
+    signature: bytes
+
+    @property
+    def batch_id(self) -> str:
+        """``0x`` and 64 hex digits; the same for the same project, method and period on every chain."""
+        return "0x" + self.claim.batch_id.hex()
+
+    def to_doc(self) -> dict[str, Any]:
+        """Plain document, to print, record and send."""
+        return {
+            "chain_id": self.chain_id,
+            "registry": self.registry,
+            "claim": self.claim.to_doc(),
+            "verifier": self.verifier,
+            "issuer": self.issuer,
+            "signature": "0x" + self.signature.hex(),
+        }
+
+    @classmethod
+    def from_doc(cls, doc: Mapping[str, Any]) -> Self:
+        """Inverse of `to_doc`."""
+        signature = bytes(HexBytes(doc["signature"]))
+        return cls(**{**doc, "claim": ClaimStruct.from_doc(doc["claim"]), "signature": signature})
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A batch on the chain. `sent_now` tells whether this run sent the transaction."""
+
+    event: BatchIssued
+    sent_now: bool
+
+    def to_doc(self) -> dict[str, Any]:
+        """The receipt as the outbox records it."""
+        return {
+            "tx_hash": self.event.tx_hash,
+            "block": self.event.block,
+            "block_time": self.event.block_time,
+            "token_id": f"0x{self.event.id:064x}",
+        }
+
+
+def batch_nonce(batch_id: bytes) -> int:
+    """The nonce a batch's claim is signed with: the batch id itself, so that no two batches share one."""
+    return int.from_bytes(batch_id, "big")
+
+
+def make_plan(
+    port: ChainPort, claim: ClaimStruct, *, verifier: str, signature: bytes, issuer: str
+) -> IssuancePlan:
+    """Plan of one batch; nothing is recorded or sent.
+
+    Raises
+    ------
+    IssuanceConflict
+        If verifier and issuer are one account.
+    """
+    if verifier.lower() == issuer.lower():
+        raise IssuanceConflict(
+            en=f"The verifier and the issuer are the same account, {issuer}. They must be two.",
+            ja=f"検証者と発行者が同じアカウント {issuer} です。別々でなければなりません。",
+        )
+    return IssuancePlan(port.chain_id, port.deployment.registry, claim, verifier, issuer, signature)
+
+
+def execute(plan: IssuancePlan, port: ChainPort, outbox: Outbox, issuer: LocalAccount) -> Issued:
+    """Carry out a plan, or finish one that was begun; run it again as often as needed.
+
+    A plan recorded earlier for the same batch and the same content goes before the one given, since its transaction may
+    already be on its way.
+
+    Raises
+    ------
+    IssuanceConflict
+        If other content is recorded or issued under this batch id, or the plan is for another chain or issuer.
+    ChainRefused
+        If the chain refuses the claim.
+    """
+    entry = outbox.put_plan(plan.batch_id, plan.to_doc())
+    recorded = IssuancePlan.from_doc(entry.plan)
+    _check_same(plan, recorded)
+    _check_here(recorded, port, issuer)
+    done = _on_chain(recorded, port)
+    if done is None:
+        done = _finish(recorded, entry, port, outbox, issuer)
+    outbox.mark_mined(recorded.batch_id, done.to_doc())
+    return done
+
+
+def reconcile(port: ChainPort, outbox: Outbox, issuer: LocalAccount) -> list[Issued]:
+    """Finish every entry of this chain that is not mined yet; called when a program starts."""
+    plans = (IssuancePlan.from_doc(entry.plan) for entry in outbox.pending())
+    mine = [
+        plan
+        for plan in plans
+        if (plan.chain_id, plan.registry) == (port.chain_id, port.deployment.registry)
+        and plan.issuer == issuer.address
+    ]
+    return [execute(plan, port, outbox, issuer) for plan in mine]
+
+
+def _finish(
+    plan: IssuancePlan, entry: OutboxEntry, port: ChainPort, outbox: Outbox, issuer: LocalAccount
+) -> Issued:
+    signed = _recorded_tx(entry)
+    if signed is not None and not _nonce_free(signed, port, issuer):
+        signed = None  # another transaction took its place, so these bytes can never be mined
+    try:
+        if signed is None:
+            signed = port.prepare_issue(issuer, plan.claim, plan.verifier, plan.signature)
+            outbox.mark_sent(plan.batch_id, signed.tx_hash, "0x" + signed.raw.hex())
+        port.send_signed(signed)
+    except ChainRefused:
+        # Another run may have issued the batch in between; only then is the refusal none.
+        done = _on_chain(plan, port)
+        if done is None:
+            raise
+        return done
+    done = _on_chain(plan, port)
+    if done is None:
+        raise IssuanceConflict(
+            en=f"Transaction {signed.tx_hash} is mined, but the chain does not show batch {plan.batch_id}. "
+            "The node may have dropped a block; run again.",
+            ja=f"取引 {signed.tx_hash} は確定しましたが、チェーンにバッチ {plan.batch_id} が見当たりません。もう一度実行してください。",
+        )
+    return Issued(done.event, sent_now=True)
+
+
+def _on_chain(plan: IssuancePlan, port: ChainPort) -> Issued | None:
+    event = port.issued(plan.claim.batch_id)
+    if event is None:
+        return None
+    if event.content_root != plan.claim.content_root:
+        raise IssuanceConflict(
+            en=f"Batch {plan.batch_id} is on the chain with content root 0x{event.content_root.hex()}, "
+            f"the plan has 0x{plan.claim.content_root.hex()}. The same period cannot be issued twice.",
+            ja=f"バッチ {plan.batch_id} は内容 0x{event.content_root.hex()} でチェーンにあり、"
+            f"計画の内容は 0x{plan.claim.content_root.hex()} です。同じ期間を二度発行することはできません。",
+        )
+    return Issued(event, sent_now=False)
+
+
+def _recorded_tx(entry: OutboxEntry) -> SignedTx | None:
+    if entry.raw_tx is None or entry.tx_hash is None:
+        return None
+    raw = HexBytes(entry.raw_tx)
+    fields = TypedTransaction.from_bytes(raw).as_dict()
+    return SignedTx(bytes(raw), entry.tx_hash, int(fields["nonce"]), "issue")
+
+
+def _nonce_free(signed: SignedTx, port: ChainPort, issuer: LocalAccount) -> bool:
+    # Counted on the newest block, not on pending ones: the recorded bytes themselves may be pending.
+    assert Account.recover_transaction(HexBytes(signed.raw)) == issuer.address
+    return int(port.w3.eth.get_transaction_count(issuer.address, "latest")) == signed.nonce
+
+
+def _check_same(plan: IssuancePlan, recorded: IssuancePlan) -> None:
+    if plan.claim.content_root != recorded.claim.content_root:
+        raise IssuanceConflict(
+            en=f"Batch {plan.batch_id} is recorded with content root 0x{recorded.claim.content_root.hex()}, "
+            f"the plan given has 0x{plan.claim.content_root.hex()}. Finish or withdraw the recorded one first.",
+            ja=f"バッチ {plan.batch_id} は内容 0x{recorded.claim.content_root.hex()} で記録済みですが、"
+            f"渡された計画の内容は 0x{plan.claim.content_root.hex()} です。先に記録済みの計画を処理してください。",
+        )
+
+
+def _check_here(plan: IssuancePlan, port: ChainPort, issuer: LocalAccount) -> None:
+    planned = (plan.chain_id, plan.registry, plan.issuer)
+    here = (port.chain_id, port.deployment.registry, issuer.address)
+    if planned != here:
+        raise IssuanceConflict(
+            en=f"The plan is for (chain, registry, issuer) {planned}, this is {here}.",
+            ja=f"計画の(チェーン, 登録簿, 発行者)は {planned} ですが、ここは {here} です。",
+        )

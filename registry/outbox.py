@@ -1,0 +1,60 @@
+"""An outbox in one JSON file: for a single user without a catalogue, and for tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from registry.ports import OutboxEntry
+
+
+class JsonFileOutbox:
+    """`registry.ports.Outbox` in one file, replaced as a whole at each change and synced to the disk.
+
+    One process at a time: two that write at once would lose each other's entries.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def _read(self) -> dict[str, OutboxEntry]:
+        if not self._path.exists():
+            return {}
+        docs = json.loads(self._path.read_text())
+        return {doc["batch_id"]: OutboxEntry(**doc) for doc in docs}
+
+    def _write(self, entry: OutboxEntry) -> OutboxEntry:
+        entries = {**self._read(), entry.batch_id: entry}
+        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
+        with os.fdopen(handle, "w") as file:
+            json.dump([asdict(one) for one in entries.values()], file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, self._path)
+        return entry
+
+    def put_plan(self, batch_id: str, plan: dict[str, Any]) -> OutboxEntry:
+        """Record the plan, or give back the entry already there, unchanged."""
+        known = self.get(batch_id)
+        return known if known is not None else self._write(OutboxEntry(batch_id, plan, "planned"))
+
+    def get(self, batch_id: str) -> OutboxEntry | None:
+        """The entry of a batch."""
+        return self._read().get(batch_id)
+
+    def mark_sent(self, batch_id: str, tx_hash: str, raw_tx: str) -> None:
+        """Record the signed transaction."""
+        self._write(replace(self._read()[batch_id], state="sent", tx_hash=tx_hash, raw_tx=raw_tx))
+
+    def mark_mined(self, batch_id: str, receipt: dict[str, Any]) -> None:
+        """Record that the batch is on the chain."""
+        self._write(replace(self._read()[batch_id], state="mined", receipt=receipt))
+
+    def pending(self) -> Sequence[OutboxEntry]:
+        """Entries not mined yet, oldest first."""
+        return [entry for entry in self._read().values() if entry.state != "mined"]

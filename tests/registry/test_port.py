@@ -1,0 +1,279 @@
+"""The way of a batch through the contracts, the same on the embedded chain and on anvil."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import pytest
+
+from registry.claimstruct import ClaimStruct
+from registry.deploy import Deployment, Roles, check_deployment, deploy
+from registry.events import BatchIssued, Claimed, Deposited, Listed, Retired, Sold, event_from_doc
+from registry.port import ChainPort, PortError, Retirement
+from registry.refusals import ChainRefused
+from tests.registry.conftest import DEADLINE, Chain, World, sha
+
+FOR_TARO = Retirement("Taro 太郎", "commuting in 2024", "JP", 19_800, 20_100)
+YEN = 10**6
+
+
+def shares_of(world: World) -> dict[str, int]:
+    return {
+        world["admin"].address: 333_333,
+        world["guardian"].address: 333_333,
+        world["stranger"].address: 333_334,
+    }
+
+
+def test_a_batch_is_issued_sold_retired_and_its_money_reaches_the_payees(world: World) -> None:
+    port, project = world.port, world.project
+    port.set_shares(world["admin"], project, shares_of(world))
+    batch = world.issue()
+    assert (batch.gross_kg, batch.buffer_kg, batch.retired_kg) == (9_000, 1_800, 0)
+    assert port.balance(world["seller"].address, batch.id) == 7_200
+    assert port.balance(port.deployment.registry, batch.id) == 1_800
+
+    listed = port.list_batch(world["seller"], batch.id, 7_200, 15_000 * YEN)
+    port.mint_yen(world["admin"], world["buyer"].address, 10**6 * YEN)
+    money = port.yen_balance(world["buyer"].address)
+    by_allowance = port.buy(world["buyer"], listed.listing_id, 1_001, deadline=DEADLINE)
+    by_permit = port.buy_with_permit(world["buyer"], listed.listing_id, 2_000, deadline=DEADLINE)
+    assert by_allowance.cost == 15_015 * YEN and by_permit.cost == 30_000 * YEN
+    assert money - port.yen_balance(world["buyer"].address) == 45_015 * YEN
+    assert port.listing(listed.listing_id).kg == 7_200 - 3_001
+    assert port.deposited(project) == 45_015 * YEN
+
+    certificate = port.retire(world["buyer"], batch.id, 3_000, FOR_TARO)
+    assert (certificate.kg, certificate.beneficiary, certificate.country) == (3_000, "Taro 太郎", b"JP")
+    assert port.balance(world["buyer"].address, batch.id) == 1
+    assert port.total_supply(batch.id) == 6_000
+
+    payee = world["stranger"].address
+    due = port.claimable(project, payee)
+    before = port.yen_balance(payee)
+    port.claim_for(world["buyer"], project, payee)
+    assert due == 45_015 * YEN * 333_334 // 10**6
+    assert port.yen_balance(payee) - before == due == port.claimed(project, payee)
+    assert port.remainder(project, list(shares_of(world))) < 3
+
+
+def test_events_tell_the_same_story_with_block_and_time(world: World) -> None:
+    port = world.port
+    start = port.head()[0] + 1
+    port.set_shares(world["admin"], world.project, shares_of(world))
+    batch = world.issue()
+    listed = port.list_batch(world["seller"], batch.id, 100, 10 * YEN)
+    port.mint_yen(world["admin"], world["buyer"].address, 100 * YEN)
+    port.buy_with_permit(world["buyer"], listed.listing_id, 100, deadline=DEADLINE)
+    port.retire(world["buyer"], batch.id, 100, FOR_TARO)
+    port.claim_for(world["admin"], world.project, world["admin"].address)
+    events = port.events(start)
+    kinds = [type(event) for event in events if not isinstance(event, type(None))]
+    assert [k for k in kinds if k in (BatchIssued, Listed, Sold, Deposited, Retired, Claimed)] == [
+        BatchIssued,
+        Listed,
+        Sold,
+        Deposited,
+        Retired,
+        Claimed,
+    ]
+    for event in events:
+        assert event.block_time == port.block_time(event.block)
+        assert event_from_doc(event.to_doc()) == event
+    issued = port.issued(world.port.events(start)[1].batch_id)  # type: ignore[attr-defined]
+    assert issued in events
+
+
+def test_the_contract_and_this_program_compute_the_same_digest_to_sign(world: World) -> None:
+    claim = world.claim()
+    port = world.port
+    assert port.claim_digest(claim) == claim.digest(port.chain_id, port.deployment.registry)
+
+
+def spoil(world: World, **changes: object) -> ClaimStruct:
+    return world.claim(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"standard_error_kg": 0}, "Claim_UncertaintyAbsent"),
+        ({"deduction_kg": 0}, "Claim_UncertaintyAbsent"),
+        ({"estimate_kg": 10_001}, "Claim_IdentityBroken"),
+        ({"prior_gross_kg": 1}, "Claim_PriorGrossDiffers"),
+        ({"compensated_kg": 1}, "Claim_CompensatedDiffers"),
+        ({"buffer_kg": 1_799}, "Claim_BufferTooSmall"),
+        ({"buffer_kg": 9_000}, "Claim_BufferTooLarge"),
+        ({"method_digest": sha("another")}, "Claim_MethodDiffers"),
+        ({"project_id": sha("nobody's")}, "Project_Unknown"),
+        ({"challenge_window": 60}, "Claim_WindowDiffers"),
+        ({"period_end": 60_000, "vintage": 2134}, "Claim_PeriodInFuture"),
+        ({"vintage": 2015}, "Claim_VintageDiffers"),
+        ({"deadline": 1_000_000_000}, "Claim_Expired"),
+    ],
+)
+def test_a_wrong_claim_is_refused_before_it_is_sent_with_the_contracts_reason(
+    world: World, changes: dict[str, object], name: str
+) -> None:
+    claim = world.claim(**changes)
+    signature = world.port.sign_claim(world["verifier"], claim)
+    height = world.port.head()[0]
+    with pytest.raises(ChainRefused) as caught:
+        world.port.issue(world["issuer"], claim, world["verifier"].address, signature)
+    assert caught.value.name == name and name in caught.value.en and name in caught.value.ja
+    assert caught.value.tx_hash is None and world.port.head()[0] == height
+    assert not world.port.content_root_used(claim.content_root)
+
+
+def test_a_plot_that_is_spent_cannot_be_credited_again_by_another_project(world: World) -> None:
+    first = world.claim()
+    signature = world.port.sign_claim(world["verifier"], first)
+    world.port.issue(world["issuer"], first, world["verifier"].address, signature)
+    assert world.port.spent_until(first.plot_keys[0]) == first.period_end
+    from tests.registry.conftest import new_world
+
+    other = new_world(world.chain)
+    with pytest.raises(ChainRefused) as caught:
+        other.issue(plot_keys=first.plot_keys[:1])
+    assert caught.value.name == "Plot_AlreadySpent"
+    assert caught.value.arguments["plotKey"] == first.plot_keys[0]
+
+
+def test_the_same_evidence_is_not_issued_twice(world: World) -> None:
+    first = world.claim()
+    signature = world.port.sign_claim(world["verifier"], first)
+    world.port.issue(world["issuer"], first, world["verifier"].address, signature)
+    with pytest.raises(ChainRefused) as caught:
+        world.issue(content_root=first.content_root)
+    assert caught.value.name == "Claim_ContentRootUsed"
+
+
+def test_only_a_verifiers_own_signature_over_this_very_claim_counts(world: World) -> None:
+    claim, port = world.claim(), world.port
+    signature = port.sign_claim(world["verifier"], claim)
+    tampered = replace(claim, recipient=world["stranger"].address)
+    for struct, verifier, name in [
+        (tampered, world["verifier"].address, "Claim_SignatureInvalid"),
+        (claim, world["stranger"].address, "Claim_VerifierUnknown"),
+        (claim, world["issuer"].address, "Claim_VerifierIsIssuer"),
+    ]:
+        with pytest.raises(ChainRefused) as caught:
+            port.issue(world["issuer"], struct, verifier, signature)
+        assert caught.value.name == name
+    with pytest.raises(ChainRefused) as caught:
+        port.issue(world["stranger"], claim, world["verifier"].address, signature)
+    assert caught.value.name == "AccessControlUnauthorizedAccount"
+
+
+def test_a_reversal_burns_the_buffer_first_and_publishes_what_it_does_not_cover(world: World) -> None:
+    batch = world.issue()
+    covered = world.port.reverse(world["guardian"], world.project, [batch.id], 1_000, sha("fire 1"))
+    assert (covered.buffer_burned_kg, covered.deficit_kg) == (1_000, 0)
+    beyond = world.port.reverse(world["guardian"], world.project, [batch.id], 1_000, sha("fire 2"))
+    assert (beyond.buffer_burned_kg, beyond.deficit_kg) == (800, 200)
+    after = world.port.batch(sha(f"{world.name} 2015"))
+    assert after is not None and after.buffer_kg == 0 and after.supply_kg == 7_200
+    info = world.port.project(world.project)
+    assert info is not None and (info.compensated_kg, info.deficit_kg) == (1_800, 200)
+
+
+def test_a_paused_project_cannot_issue_or_move_but_its_credits_can_be_retired(world: World) -> None:
+    batch = world.issue()
+    world.port.pause(world["guardian"], world.project)
+    with pytest.raises(ChainRefused, match="Project_Paused"):
+        world.issue()
+    with pytest.raises(ChainRefused, match="Project_Paused"):
+        world.port.transfer(world["seller"], world["buyer"].address, batch.id, 1)
+    assert world.port.retire(world["seller"], batch.id, 1, FOR_TARO).kg == 1
+    world.port.unpause(world["guardian"], world.project)
+    world.port.transfer(world["seller"], world["buyer"].address, batch.id, 1)
+
+
+def test_a_transaction_that_reverts_in_its_block_still_tells_why(world: World) -> None:
+    batch = world.issue()
+    port = world.port
+    first = port._prepare(world["seller"], "CreditRegistry", "retire", batch.id, 7_200, FOR_TARO.to_tuple())
+    # Signed while it would have passed; by the time it is mined another one has taken the credits.
+    port.approve_operator(world["seller"], world["stranger"].address)
+    second = port._prepare(world["seller"], "CreditRegistry", "retire", batch.id, 7_200, FOR_TARO.to_tuple())
+    assert second.nonce == first.nonce + 1
+    port.retire_for(world["stranger"], world["seller"].address, batch.id, 1, FOR_TARO)
+    with pytest.raises(ChainRefused) as caught:
+        port.send_signed(second)
+    assert caught.value.name == "ERC1155InsufficientBalance"
+    assert caught.value.tx_hash == second.tx_hash
+
+
+def test_sending_the_same_signed_bytes_again_changes_nothing(world: World) -> None:
+    batch = world.issue()
+    arguments = (batch.id, 10, FOR_TARO.to_tuple())
+    signed = world.port._prepare(world["seller"], "CreditRegistry", "retire", *arguments)
+    first, again = world.port.send_signed(signed), world.port.send_signed(signed)
+    assert first == again
+    assert world.port.balance(world["seller"].address, batch.id) == 7_190
+
+
+def test_gas_stays_within_the_budget(world: World) -> None:
+    port = world.port
+    claim = world.claim(plot_keys=(sha("single " + world.name),))
+    signature = port.sign_claim(world["verifier"], claim)
+    mined = port.issue(world["issuer"], claim, world["verifier"].address, signature)
+    # The batch-derived nonce opens a storage slot of its own; a counting nonce shares one with 255 others.
+    assert mined.gas_used <= 190_000 + 17_100
+    batch = port.batch(claim.batch_id)
+    assert batch is not None
+    arguments = (batch.id, 10, FOR_TARO.to_tuple())
+    assert port._send(world["seller"], "CreditRegistry", "retire", *arguments).gas_used <= 100_000
+
+
+def test_what_is_not_there_is_none_and_not_an_error(world: World) -> None:
+    assert world.port.project(sha("nobody's")) is None
+    assert world.port.batch(sha("never")) is None
+    assert world.port.batch_of(12345) is None
+    assert world.port.issued(sha("never")) is None
+    assert world.port.spent_until(sha("never")) == 0
+
+
+def test_shares_that_do_not_add_up_are_refused_with_their_sum(world: World) -> None:
+    with pytest.raises(PortError, match="999999"):
+        world.port.set_shares(world["admin"], world.project, {world["buyer"].address: 999_999})
+
+
+def test_a_country_of_three_letters_is_refused() -> None:
+    with pytest.raises(PortError, match="JPN"):
+        Retirement("a", "b", "JPN").to_tuple()
+
+
+def test_a_refusal_survives_being_sent_to_another_process() -> None:
+    refused = ChainRefused("issue", "Claim_GrossZero", {"x": 1}, note="n", tx_hash="0x12")
+    again = pickle.loads(pickle.dumps(refused))
+    assert (again.en, again.ja, again.tx_hash, again.name) == (refused.en, refused.ja, "0x12", refused.name)
+
+
+def test_the_deployed_code_is_the_published_one_and_a_swapped_address_shows(chain: Chain) -> None:
+    port = chain.port
+    assert [check.status for check in check_deployment(port.w3, port.deployment)] == ["passed"] * 5
+    swapped = replace(port.deployment, split=port.deployment.sale)
+    statuses = {check.name: check.status for check in check_deployment(port.w3, swapped)}
+    assert statuses["chain.code.RevenueSplit"] == "failed" and statuses["chain.code.CreditSale"] == "passed"
+    elsewhere = replace(port.deployment, chain_id=1)
+    assert [check.status for check in check_deployment(port.w3, elsewhere)] == ["failed"]
+    with pytest.raises(PortError, match="chain 1"):
+        ChainPort(port.w3, elsewhere)
+
+
+def test_a_sale_linked_to_another_registry_shows(chain: Chain) -> None:
+    other = deploy(chain.port.w3, chain.accounts["admin"], Roles())
+    mixed = replace(chain.port.deployment, sale=other.sale)
+    assert {c.name: c.status for c in check_deployment(chain.port.w3, mixed)}["chain.links"] == "failed"
+
+
+def test_a_deployment_survives_its_document(chain: Chain) -> None:
+    assert Deployment.from_doc(chain.port.deployment.to_doc()) == chain.port.deployment
+
+
+def test_nobody_can_be_issuer_and_verifier(chain: Chain) -> None:
+    one = chain.accounts["stranger"].address
+    with pytest.raises(ChainRefused, match="Role_DutiesNotSeparated"):
+        deploy(chain.port.w3, chain.accounts["admin"], Roles(issuers=(one,), verifiers=(one,)))

@@ -180,6 +180,7 @@ def _expect(day: NDArray[np.int64], value: _F, at: NDArray[np.int64]) -> tuple[_
     order = 2 if day.size >= 24 and day[-1] - day[0] >= 2 * DAYS_PER_YEAR else 1
     design = _season(day, order)
     weight: _F = np.ones(day.size)
+    residual: _F = value
     scale = 0.0
     coefficient: _F = np.zeros(design.shape[1])
     for _ in range(_ROUNDS):

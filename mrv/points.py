@@ -1,0 +1,292 @@
+"""Canopy heights from a laser point cloud: highest point of each pixel above the ground surface under it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import laspy
+import lazrs
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import LinearNDInterpolator
+from scipy.spatial import Delaunay, QhullError
+
+from mrv.errors import Problem, Refusal
+from mrv.geometry import MICROMETRES, Grid
+from mrv.quantise import half_even
+
+GROUND = 2
+NOISE = (7, 18)
+PIXEL_UM = 500_000
+CHUNK_POINTS = 1_000_000
+STRIP_ROWS = 512
+LARGEST_GRID = 400_000_000
+_EMPTY = np.iinfo(np.int64).min
+_Long = NDArray[np.int64]
+
+
+@dataclass
+class _Surface:
+    """Running highest point per pixel, and every ground point met."""
+
+    grid: Grid
+    top_um: _Long = field(init=False)
+    ground: list[_Long] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.top_um = np.full(self.grid.rows * self.grid.cols, _EMPTY)
+
+    def add(self, x_um: _Long, y_um: _Long, z_um: _Long, ground: NDArray[np.bool_]) -> None:
+        col = (x_um - self.grid.left_um) // self.grid.pixel_um
+        row = (self.grid.top_um - y_um) // self.grid.pixel_um
+        inside = (col >= 0) & (col < self.grid.cols) & (row >= 0) & (row < self.grid.rows)
+        cell = row[inside] * self.grid.cols + col[inside]
+        np.maximum.at(self.top_um, cell, z_um[inside])
+        if ground.any():
+            self.ground.append(np.stack([x_um[ground], y_um[ground], z_um[ground]]))
+
+
+def chm_from_points(
+    path: Path,
+    *,
+    epsg: int,
+    nodata_mm: int,
+    grid: Grid | None = None,
+    pixel_um: int = PIXEL_UM,
+    fill_pits: bool = False,
+    chunk_points: int = CHUNK_POINTS,
+) -> tuple[Grid, NDArray[np.int32]]:
+    """Canopy height raster of a LAS or LAZ file, whole millimetres.
+
+    Height is the highest point of a pixel less the triangulated surface of the ground points (class 2) at the pixel's
+    centre. Noise (classes 7 and 18) and withheld points are left out. Pixels without a point, and pixels outside the
+    hull of the ground points, have no data. The file is read in chunks; only pixels and ground points stay in memory.
+
+    Parameters
+    ----------
+    path : Path
+        Heights absolute or above ground alike: the ground surface is taken off either way.
+    epsg : int
+        Plane CRS of the points, m.
+    nodata_mm : int
+        Written where there is no height.
+    grid : Grid, optional
+        By default the extent of the points, snapped outward to whole pixels.
+    pixel_um : int
+        Side of a pixel of the default grid, micrometres.
+    fill_pits : bool
+        Whether `without_pits` is applied.
+
+    Returns
+    -------
+    grid : Grid
+    heights_mm : ndarray of int32, shape (rows, cols)
+
+    Raises
+    ------
+    Refusal
+        If the file cannot be read to its end, spans too large a grid, or holds no ground.
+    """
+    surface, dtm = _read(path, epsg, grid, pixel_um, chunk_points)
+    grid = surface.grid
+    heights = np.full((grid.rows, grid.cols), nodata_mm, dtype=np.int32)
+    top = surface.top_um.reshape(heights.shape)
+    x = ((2 * np.arange(grid.cols) + 1) * grid.pixel_um) / 2.0
+    y = -((2 * np.arange(grid.rows) + 1) * grid.pixel_um) / 2.0
+    for first in range(0, grid.rows, STRIP_ROWS):
+        rows, cols = np.nonzero(top[first : first + STRIP_ROWS] != _EMPTY)
+        ground = dtm.at(x[cols], y[first + rows])
+        height = (top[first + rows, cols] - dtm.base_um - ground) / 1000.0
+        heights[first + rows, cols] = half_even(height, nodata_mm, np.isfinite(ground))
+    return grid, without_pits(heights, nodata_mm) if fill_pits else heights
+
+
+@dataclass(frozen=True)
+class PointHeights:
+    """Points with their height above the triangulated ground, one entry a point.
+
+    Attributes
+    ----------
+    x_um, y_um : ndarray of int64, shape (n,)
+    height_mm : ndarray of int64, shape (n,)
+    """
+
+    x_um: _Long
+    y_um: _Long
+    height_mm: _Long
+
+
+def points_above_ground(path: Path, *, epsg: int, chunk_points: int = CHUNK_POINTS) -> PointHeights:
+    """All points of a file that lie within the hull of its ground points; for plots, not for whole surveys.
+
+    Parameters and refusals as of `chm_from_points`.
+    """
+    surface, dtm = _read(path, epsg, None, PIXEL_UM, chunk_points)
+    found: list[_Long] = []
+    with laspy.open(path) as reader:
+        for points in reader.chunk_iterator(chunk_points):
+            for x, y, z, _ in _kept(points, reader.header):
+                ground = dtm.at(x - surface.grid.left_um, y - surface.grid.top_um)
+                inside = np.isfinite(ground)
+                height = np.rint((z[inside] - dtm.base_um - ground[inside]) / 1000.0).astype(np.int64)
+                found.append(np.stack([x[inside], y[inside], height]))
+    return PointHeights(*np.concatenate(found, axis=1))
+
+
+def without_pits(
+    heights_mm: NDArray[np.int32], nodata_mm: int, depth_mm: int = 2000, neighbours: int = 6
+) -> NDArray[np.int32]:
+    """Fill single empty or sunken pixels of a canopy raster with the lower median of their neighbours.
+
+    A pixel is a pit where at least `neighbours` of the eight around have data and all of those stand more than
+    `depth_mm` above it: a beam that slipped between twigs. A gap of two pixels or more is kept.
+
+    Parameters
+    ----------
+    heights_mm : ndarray of int32, shape (rows, cols)
+    """
+    rows, cols = heights_mm.shape
+    padded = np.pad(heights_mm, 1, constant_values=nodata_mm)
+    around = np.stack(
+        [padded[r : r + rows, c : c + cols] for r in range(3) for c in range(3) if (r, c) != (1, 1)]
+    )
+    known = around != nodata_mm
+    count = known.sum(axis=0)
+    ranked = np.sort(np.where(known, around, np.iinfo(np.int32).max), axis=0)
+    middle = np.take_along_axis(ranked, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
+    empty = heights_mm == nodata_mm
+    sunken = ~empty & (ranked[0] > heights_mm.astype(np.int64) + depth_mm)
+    return np.where((count >= neighbours) & (empty | sunken), middle, heights_mm)
+
+
+@dataclass(frozen=True)
+class _Terrain:
+    """Triangulated ground, heights in µm above `base_um`; places relative to the grid's corner."""
+
+    base_um: int
+    interpolate: LinearNDInterpolator
+
+    def at(self, x_um: NDArray[Any], y_um: NDArray[Any]) -> NDArray[np.float64]:
+        return np.asarray(self.interpolate(np.column_stack([x_um, y_um])), dtype=np.float64)
+
+
+def _terrain(path: Path, grid: Grid, ground: list[_Long]) -> _Terrain:
+    x, y, z = np.concatenate(ground, axis=1) if ground else np.zeros((3, 0), dtype=np.int64)
+    order = np.lexsort((z, y, x))
+    x, y, z = x[order], y[order], z[order]
+    first = np.ones(x.size, dtype=np.bool_)  # of several ground points at one place the lowest stays
+    first[1:] = (np.diff(x) != 0) | (np.diff(y) != 0)
+    x, y, z = x[first], y[first], z[first]
+    if x.size < 3:
+        raise Refusal([_no_ground(path, x.size)])
+    base = int(z.min())
+    try:
+        mesh = Delaunay(np.column_stack(_nudged(x - grid.left_um, y - grid.top_um)))
+    except QhullError:
+        raise Refusal([_no_ground(path, x.size)]) from None
+    return _Terrain(base, LinearNDInterpolator(mesh, (z - base).astype(np.float64)))
+
+
+def _nudged(x_um: _Long, y_um: _Long) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Move points by up to half a millimetre, by their own coordinates.
+
+    Coordinates in whole centimetres put many points on common circles, where the triangulation would hang on the last
+    bit of the library's arithmetic.
+    """
+    mixed = (x_um * 73_856_093) ^ (y_um * 19_349_663)
+    return x_um + (mixed % 1009 - 504.0), y_um + ((mixed // 1009) % 1013 - 506.0)
+
+
+def _read(
+    path: Path, epsg: int, grid: Grid | None, pixel_um: int, chunk_points: int
+) -> tuple[_Surface, _Terrain]:
+    try:
+        with laspy.open(path) as reader:
+            surface = _Surface(grid or _snapped(path, reader.header, epsg, pixel_um))
+            met = 0
+            for points in reader.chunk_iterator(chunk_points):
+                met += len(points)
+                for part in _kept(points, reader.header):
+                    surface.add(*part)
+            if met != reader.header.point_count:
+                raise Refusal([_unreadable(path, f"{met} of {reader.header.point_count} points")])
+    except (laspy.errors.LaspyException, lazrs.LazrsError, EOFError, OSError, ValueError) as error:
+        if isinstance(error, Refusal):
+            raise
+        raise Refusal([_unreadable(path, str(error))]) from error
+    return surface, _terrain(path, surface.grid, surface.ground)
+
+
+def _kept(points: Any, header: Any) -> Iterator[tuple[_Long, _Long, _Long, NDArray[np.bool_]]]:
+    classes = np.asarray(points.classification)
+    keep = ~np.isin(classes, NOISE) & ~np.asarray(points.withheld).astype(np.bool_)
+    x, y, z = (
+        _micrometres(np.asarray(raw)[keep], scale, offset)
+        for raw, scale, offset in zip(
+            (points.X, points.Y, points.Z), header.scales, header.offsets, strict=True
+        )
+    )
+    if x.size:
+        yield x, y, z, classes[keep] == GROUND
+
+
+def _micrometres(raw: NDArray[np.int32], scale: float, offset: float) -> _Long:
+    step = scale * MICROMETRES
+    whole = round(step)
+    if whole and abs(step - whole) < 1e-6 * whole:
+        scaled = raw.astype(np.int64) * whole
+    else:
+        scaled = np.rint(raw * step).astype(np.int64)
+    return scaled + round(offset * MICROMETRES)
+
+
+def _snapped(path: Path, header: Any, epsg: int, pixel_um: int) -> Grid:
+    low = [round(float(v) * MICROMETRES) for v in header.mins[:2]]
+    high = [round(float(v) * MICROMETRES) for v in header.maxs[:2]]
+    left, top = low[0] // pixel_um, -(-high[1] // pixel_um)
+    rows, cols = top - low[1] // pixel_um, high[0] // pixel_um - left + 1
+    if not 0 < rows * cols <= LARGEST_GRID or rows <= 0 or cols <= 0:
+        raise Refusal([_too_large(path, rows, cols)])
+    return Grid(epsg, left * pixel_um, top * pixel_um, pixel_um, rows, cols)
+
+
+def _no_ground(path: Path, found: int) -> Problem:
+    return Problem(
+        code="points.no_ground",
+        where=path.name,
+        expected_en="at least three ground points (class 2) that are not in one line",
+        expected_ja="一直線上にない3点以上の地面点（クラス2）",
+        got_en=f"{found}",
+        got_ja=f"{found}点",
+        todo_en="Classify the ground first, or hand in a terrain raster.",
+        todo_ja="地面分類を行うか、地形モデル（DTM）を提出してください。",
+    )
+
+
+def _unreadable(path: Path, got: str) -> Problem:
+    return Problem(
+        code="points.unreadable",
+        where=path.name,
+        expected_en="a LAS or LAZ file that is readable to its last point",
+        expected_ja="最後の点まで読めるLASまたはLAZファイル",
+        got_en=got,
+        got_ja=got,
+        todo_en="Export or copy it again.",
+        todo_ja="書き出しまたはコピーをやり直してください。",
+    )
+
+
+def _too_large(path: Path, rows: int, cols: int) -> Problem:
+    return Problem(
+        code="points.extent",
+        where=path.name,
+        expected_en=f"an extent of up to {LARGEST_GRID} pixels",
+        expected_ja=f"{LARGEST_GRID}画素以内の範囲",
+        got_en=f"{rows} × {cols} pixels by its header",
+        got_ja=f"ヘッダによれば{rows} × {cols}画素",
+        todo_en="Check the unit and the CRS, and remove stray points.",
+        todo_ja="単位と座標系を確かめ、外れた点を除いてください。",
+    )

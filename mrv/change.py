@@ -59,9 +59,7 @@ def estimate_change(first: Visit, last: Visit, plan: MonitoringPlan) -> Change:
 
     change_g = totals(by_date["change"], difference)
     stock0, stock1 = totals(by_date["first"], y0), totals(by_date["last"], y1)
-    part_g = {kind: totals(by_date["change"], y) for kind, y in kinds.items()}
-    for plot, total in change_g.items():
-        part_g["growth"][plot] += total - sum(part_g[kind][plot] for kind in COMPONENTS)
+    part_g = {plot: _share_out(by_date["change"], kinds, plot, total) for plot, total in change_g.items()}
 
     def estimate(key: str, y: Density, total: int, plot: str | None = None) -> Estimate:
         sampling = by_date[key].sampling_variance(y, plot)
@@ -82,12 +80,12 @@ def estimate_change(first: Visit, last: Visit, plan: MonitoringPlan) -> Change:
             stock_first=estimate("first", y0, stock0[p.plot_id], p.plot_id),
             stock_last=estimate("last", y1, stock1[p.plot_id], p.plot_id),
             change=estimate("change", difference, change_g[p.plot_id], p.plot_id),
-            components_g={kind: part_g[kind][p.plot_id] for kind in COMPONENTS},
+            components_g=part_g[p.plot_id],
         )
         for p in first.survey.plots
     )
     regression = by_date["change"]
-    components = {kind: sum(part_g[kind].values()) for kind in COMPONENTS}
+    components = {kind: sum(part[kind] for part in part_g.values()) for kind in COMPONENTS}
     sampling = regression.sampling_variance(difference).total
     variance = {"sampling": sampling, **errors.parts(regression, "change", None)}
     purposive = plan.design == "purposive" or first.survey.design in ("purposive", "none")
@@ -126,6 +124,24 @@ def _co2(tree: TreeStock) -> int:
 
 def _mean(zone: ZoneHeight) -> Fraction:
     return Fraction(zone.sum_mm, zone.valid)
+
+
+def _share_out(
+    regression: StratifiedRegression, kinds: Mapping[str, Density], plot: str, total_g: int
+) -> dict[str, int]:
+    """Parts of a plot's change: each its sample mean times area, and the canopy's correction shared by their size.
+
+    What was found on no sample plot of a plot stays zero there. Parts sum to the total; the largest takes the rounding.
+    """
+    index = regression.members(plot)
+    area = regression.strata[plot].area
+    mean = {kind: area * sum((y[i] for i in index), Fraction(0)) / len(index) for kind, y in kinds.items()}
+    size = sum((abs(v) for v in mean.values()), Fraction(0))
+    correction = total_g - sum(mean.values(), Fraction(0))
+    parts = {k: round_fraction(v + (correction * abs(v) / size if size else 0)) for k, v in mean.items()}
+    largest = max(parts, key=lambda kind: abs(parts[kind]))
+    parts[largest] += total_g - sum(parts.values())
+    return parts
 
 
 def _coefficients(by_date: Mapping[str, StratifiedRegression], y: Mapping[str, Density]) -> dict[str, str]:

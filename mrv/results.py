@@ -101,7 +101,7 @@ class PlotChange:
     Attributes
     ----------
     components_g : mapping of str to int
-        ``growth``, ``recruited``, ``thinned``, ``cut``, ``died``; they sum to the change up to rounding, which is put on growth.
+        ``growth``, ``recruited``, ``replanted``, ``thinned``, ``cut``, ``died``; they sum to the change to the gram.
     """
 
     plot_id: str

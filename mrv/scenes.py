@@ -17,6 +17,7 @@ from pyproj import Transformer
 from pyproj.exceptions import ProjError
 from rasterio.windows import Window
 
+from models.breaks import normalised_difference
 from mrv.blob import Blob
 from mrv.errors import Problem, Refusal
 from mrv.geometry import Grid, Ring, ZoneMask, grid_of, zone_mask
@@ -167,10 +168,9 @@ def _indices(
 
 
 def _mean_e4(a: NDArray[np.int64], b: NDArray[np.int64]) -> int | None:
-    lit = a + b > 0
-    if not lit.any():
-        return None
-    return round(E4 * float(np.mean((a[lit] - b[lit]) / (a[lit] + b[lit]))))
+    index = normalised_difference(a, b)
+    lit = np.isfinite(index)
+    return round(E4 * float(index[lit].mean())) if lit.any() else None
 
 
 def _refusal(scene: Scene, code: str, expected: tuple[str, str], got: tuple[str, str]) -> Refusal:

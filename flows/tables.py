@@ -69,7 +69,7 @@ class PlanRow(Base):
 
 
 class SurveyRow(Base):
-    """An accepted survey: its files by digest, its plots for overlap checks."""
+    """An accepted survey: its files by digest, and in `known` what later uploads are compared with."""
 
     __tablename__ = "surveys"
     survey_id: Mapped[str] = mapped_column(String(120), primary_key=True)
@@ -79,7 +79,7 @@ class SurveyRow(Base):
     upload_digest: Mapped[str] = mapped_column(String(80), unique=True)
     content_digest: Mapped[str] = mapped_column(String(80), unique=True)
     files: Mapped[dict[str, Any]] = mapped_column(Document)
-    plots: Mapped[list[dict[str, Any]]] = mapped_column(Document)
+    known: Mapped[dict[str, Any]] = mapped_column(Document)
     plan_doc: Mapped[dict[str, Any]] = mapped_column(Document)
     simulated: Mapped[bool]
     accepted_at: Mapped[datetime] = mapped_column(UtcTime)

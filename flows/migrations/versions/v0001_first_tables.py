@@ -175,7 +175,7 @@ def upgrade() -> None:
         sa.Column("upload_digest", sa.String(length=80), nullable=False),
         sa.Column("content_digest", sa.String(length=80), nullable=False),
         sa.Column("files", Document, nullable=False),
-        sa.Column("plots", Document, nullable=False),
+        sa.Column("known", Document, nullable=False),
         sa.Column("plan_doc", Document, nullable=False),
         sa.Column("simulated", sa.Boolean(), nullable=False),
         sa.Column("accepted_at", UtcTime(), nullable=False),

@@ -1,0 +1,219 @@
+"""A project as its co-op writes it down: ``project.toml`` with the project, how change is measured, and who is paid."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Self
+
+from models.errors import SatoyamaError
+from mrv.methodology.deduction import POLICIES
+from mrv.project import CanopyModel, DeclaredErrors, MonitoringPlan, Project
+from mrv.survey import Survey
+
+SHARES = 1_000_000
+_PLAN_DEFAULTS: dict[str, Any] = {
+    "first_survey_id": "",
+    "deduction_policy": "probability_of_exceedance",
+    "confidence_ppm": 666_667,
+    "interval_ppm": 900_000,
+    "cell_mm": 20_000,
+}
+_NO_DECLARED = {"shared_factor_cv_ppm": {}, "field_height_bias_um": 0, "field_dbh_bias_um": 0}
+
+
+class DefinitionError(SatoyamaError):
+    """A project definition is not what it should be."""
+
+
+@dataclass(frozen=True)
+class Payee:
+    """Who gets a share of the revenue.
+
+    Attributes
+    ----------
+    payee_id : str
+        Also the name of the payee's key in the keystore, ``-`` written as ``_``.
+    share_ppm : int
+        Parts per million of revenue; all payees' shares sum to 1,000,000.
+    address : str
+        Account on chain (a Safe, a wallet); "" where the workspace's keystore holds the key.
+    """
+
+    payee_id: str
+    name_en: str
+    name_ja: str
+    share_ppm: int
+    address: str = ""
+
+    @property
+    def role(self) -> str:
+        return self.payee_id.replace("-", "_")
+
+
+@dataclass(frozen=True)
+class ProjectDefinition:
+    """Everything that is fixed before the second date is read.
+
+    Attributes
+    ----------
+    plan : mapping
+        ``first_survey_id``, ``deduction_policy``, ``confidence_ppm``, ``interval_ppm``, ``cell_mm``.
+    challenge_window_s : int
+        Seconds a batch stays locked after issue.
+    canopy_model : CanopyModel or None
+        For projects whose surveys have no sample plots: flagged wherever used, never creditable.
+    """
+
+    project: Project
+    plan: Mapping[str, Any]
+    declared: DeclaredErrors
+    payees: tuple[Payee, ...]
+    challenge_window_s: int = 0
+    canopy_model: CanopyModel | None = None
+
+    def settings_doc(self) -> dict[str, Any]:
+        """All but the project itself, as a plain document."""
+        declared = asdict(self.declared)
+        declared["shared_factor_cv_ppm"] = dict(self.declared.shared_factor_cv_ppm)
+        return {
+            "plan": dict(self.plan),
+            "declared": declared,
+            "payees": [asdict(p) for p in self.payees],
+            "challenge_window_s": self.challenge_window_s,
+            "canopy_model": None if self.canopy_model is None else asdict(self.canopy_model),
+        }
+
+    @classmethod
+    def from_docs(cls, project: Mapping[str, Any], settings: Mapping[str, Any]) -> Self:
+        """Inverse of ``project.to_doc`` and `settings_doc`."""
+        return cls(
+            Project.from_doc(project),
+            dict(settings["plan"]),
+            DeclaredErrors(**settings["declared"]),
+            tuple(Payee(**p) for p in settings["payees"]),
+            settings["challenge_window_s"],
+            None if settings["canopy_model"] is None else CanopyModel(**settings["canopy_model"]),
+        )
+
+    def monitoring_plan(self, first: Survey) -> MonitoringPlan:
+        """The monitoring plan, on the plots and sample plots of the first survey."""
+        return MonitoringPlan(
+            project_id=self.project.project_id,
+            first_survey_id=self.plan["first_survey_id"] or first.survey_id,
+            treatments={p.plot_id: p.treatment for p in first.plots},
+            sample_plots={s.sample_plot_id: s.plot_id for s in first.sample_plots},
+            deduction_policy=self.plan["deduction_policy"],
+            confidence_ppm=self.plan["confidence_ppm"],
+            interval_ppm=self.plan["interval_ppm"],
+            cell_mm=self.plan["cell_mm"],
+            declared=self.declared,
+            canopy_model=self.canopy_model,
+        )
+
+
+def read_definition(file: Path) -> ProjectDefinition:
+    """Project definition of a TOML file.
+
+    Raises
+    ------
+    DefinitionError
+        If the file is missing, no TOML, or a value is absent or wrong; the text names it.
+    """
+    try:
+        doc = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _wrong(file, "a readable file", "読み取れるファイル", error.strerror or "none") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _wrong(file, "TOML", "TOML形式", str(error)) from error
+    return definition_of(doc, file)
+
+
+def definition_of(doc: Mapping[str, Any], file: Path) -> ProjectDefinition:
+    """Project definition of a parsed document; `file` names it in errors."""
+    fields = dict(doc.get("project", {}))
+    fields["project_id"] = fields.pop("id", None)
+    fields = {"buffer_ppm": 30_000, "demo": False, "simulated": False, **fields}
+    _check_fields(fields, Project, "[project]", file)
+    plan = {**_PLAN_DEFAULTS, **doc.get("plan", {})}
+    if set(plan) != set(_PLAN_DEFAULTS) or plan["deduction_policy"] not in POLICIES:
+        known = ", ".join(_PLAN_DEFAULTS)
+        raise _wrong(
+            file,
+            f"[plan] with {known}, and deduction_policy one of {', '.join(POLICIES)}",
+            f"[plan] の項目 {known}（deduction_policy は {', '.join(POLICIES)} のいずれか）",
+            str(doc.get("plan")),
+        )
+    declared = {**_NO_DECLARED, **doc.get("declared", {})}
+    _check_fields(declared, DeclaredErrors, "[declared]", file)
+    payees = tuple(_payee(p, file) for p in doc.get("payees", ()))
+    _check_shares(payees, file)
+    window = doc.get("chain", {}).get("challenge_window_s", 0)
+    model = None
+    if "canopy_model" in doc:
+        _check_fields(doc["canopy_model"], CanopyModel, "[canopy_model]", file)
+        model = CanopyModel(**doc["canopy_model"])
+    return ProjectDefinition(Project(**fields), plan, DeclaredErrors(**declared), payees, window, model)
+
+
+def _check_fields(fields: Mapping[str, Any], kind: type, where: str, file: Path) -> None:
+    expected = set(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+    absent = sorted(n for n in expected if fields.get(n) is None)
+    unknown = sorted(set(fields) - expected)
+    if absent or unknown:
+        raise _wrong(
+            file,
+            f"{where} with {', '.join(sorted(expected))}",
+            f"{where} の項目 {', '.join(sorted(expected))}",
+            f"absent: {absent or '-'}, unknown: {unknown or '-'}",
+        )
+    if kind is Project and not (
+        isinstance(fields["start"], date)
+        and all(type(fields[n]) is int and fields[n] >= 0 for n in ("epsg", "buffer_ppm"))
+        and fields["buffer_ppm"] < SHARES
+    ):
+        raise _wrong(
+            file,
+            "start a date (2021-10-20), epsg and buffer_ppm whole numbers, buffer_ppm below 1,000,000",
+            "start は日付（2021-10-20）、epsg と buffer_ppm は整数（buffer_ppm は1,000,000未満）",
+            f"start={fields['start']!r}, epsg={fields['epsg']!r}, buffer_ppm={fields['buffer_ppm']!r}",
+        )
+
+
+def _payee(doc: Mapping[str, Any], file: Path) -> Payee:
+    fields = dict(doc)
+    fields["payee_id"] = fields.pop("id", "")
+    try:
+        payee = Payee(**fields)
+    except TypeError as error:
+        raise _wrong(
+            file,
+            "[[payees]] with id, name_en, name_ja, share_ppm",
+            "[[payees]] の id・name_en・name_ja・share_ppm",
+            str(error),
+        ) from error
+    if not payee.payee_id or type(payee.share_ppm) is not int or payee.share_ppm <= 0:
+        raise _wrong(
+            file, "a payee's id and a share_ppm above zero", "支払先の id と正の share_ppm", str(dict(doc))
+        )
+    return payee
+
+
+def _check_shares(payees: tuple[Payee, ...], file: Path) -> None:
+    total = sum(p.share_ppm for p in payees)
+    if payees and total != SHARES:
+        raise _wrong(
+            file, f"payees' share_ppm that sum to {SHARES:,}", f"share_ppm の合計 {SHARES:,}", f"{total:,}"
+        )
+    if len({p.role for p in payees}) != len(payees):
+        raise _wrong(file, "payees with different ids", "重複しない支払先 id", "an id twice")
+
+
+def _wrong(file: Path, expected_en: str, expected_ja: str, got: str) -> DefinitionError:
+    return DefinitionError(
+        en=f"{file.name}: expected {expected_en}; got {got}. Mend the file; data/demo/project.toml is an example.",
+        ja=f"{file.name}: {expected_ja}が必要ですが、{got} でした。data/demo/project.toml を例に直してください。",
+    )

@@ -1,0 +1,217 @@
+"""The workspace's chain: accounts, deployment, the project as the chain has it, and the index of its events."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from eth_account.signers.local import LocalAccount
+
+from flows.definition import Payee
+from flows.outbox import CatalogueEvents, CatalogueOutbox
+from flows.settings import Workspace
+from flows.work.projects import definition_of_project, plan_of
+from models.errors import SatoyamaError
+from mrv.credits import method_digest
+from mrv.results import History
+from registry.accounts import Accounts
+from registry.chain import ChainConfig, connect, create_embedded
+from registry.claimstruct import digest_of, project_key
+from registry.deploy import Deployment, Roles, deploy
+from registry.events import Event, event_from_doc
+from registry.port import ChainPort
+
+ROLES = ("admin", "issuer", "verifier", "guardian", "seller", "buyer")
+PPM_PER_BPS = 100
+_EPOCH = date(1970, 1, 1)
+
+
+class NoDeployment(SatoyamaError):
+    """The contracts are not on this workspace's chain yet."""
+
+
+class SameAccount(SatoyamaError):
+    """Verifier and issuer must be two accounts."""
+
+
+def accounts(ws: Workspace) -> Accounts:
+    """Keys of the roles: environment first, then the workspace's encrypted keystore."""
+    return Accounts(ws.keys_folder)
+
+
+def chain_config(ws: Workspace) -> ChainConfig:
+    """Where the workspace's chain is."""
+    if ws.settings.chain_kind == "rpc":
+        return ChainConfig("rpc", url=ws.settings.chain_url or None)
+    return ChainConfig("embedded", path=_chain_file(ws))
+
+
+def _chain_file(ws: Workspace) -> Path:
+    return ws.chain_folder / "chain.sqlite"
+
+
+def _deployment_file(ws: Workspace) -> Path:
+    return ws.chain_folder / "deployment.json"
+
+
+def is_set_up(ws: Workspace) -> bool:
+    """Whether the contracts' addresses are on record."""
+    return _deployment_file(ws).is_file()
+
+
+def set_up_chain(ws: Workspace, *, yen: str | None = None) -> Deployment:
+    """Make what is missing: keys of all roles, the embedded chain, the contracts with their roles granted.
+
+    Parameters
+    ----------
+    yen : str, optional
+        Address of an existing yen stablecoin; without it the development yen (no value) is deployed.
+
+    Raises
+    ------
+    SameAccount
+        If the verifier's key is the issuer's.
+    AccountError
+        If the keystore has no password.
+    """
+    keys = accounts(ws)
+    role_of = {role: keys.load_or_create(role) for role in ROLES}
+    if role_of["verifier"].address == role_of["issuer"].address:
+        raise same_account(role_of["issuer"].address)
+    if is_set_up(ws):
+        return deployment(ws)
+    config = chain_config(ws)
+    if config.kind == "embedded":
+        w3 = create_embedded(_chain_file(ws), [account.address for account in role_of.values()])
+    else:
+        w3 = connect(config)
+    roles = Roles(
+        issuers=(role_of["issuer"].address,),
+        verifiers=(role_of["verifier"].address,),
+        guardians=(role_of["guardian"].address,),
+        sellers=(role_of["seller"].address,),
+    )
+    deployed = deploy(w3, role_of["admin"], roles, yen=yen)
+    _write_whole(_deployment_file(ws), json.dumps(deployed.to_doc(), indent=1))
+    return deployed
+
+
+def deployment(ws: Workspace) -> Deployment:
+    """Addresses of the contracts.
+
+    Raises
+    ------
+    NoDeployment
+        If they were not deployed from this workspace.
+    """
+    if not is_set_up(ws):
+        raise NoDeployment(
+            en=f"The contracts are not deployed for the workspace {ws.root}. Run: satoyama init --chain",
+            ja=f"作業場所 {ws.root} では契約がまだ配備されていません。実行してください: satoyama init --chain",
+        )
+    return Deployment.from_doc(json.loads(_deployment_file(ws).read_text()))
+
+
+def open_port(ws: Workspace) -> ChainPort:
+    """The contracts on the workspace's chain."""
+    deployed = deployment(ws)
+    return ChainPort(connect(chain_config(ws)), deployed)
+
+
+def same_account(address: str) -> SameAccount:
+    return SameAccount(
+        en=f"The verifier's key is the issuer's key (both {address}): whoever issues must not verify. Give the verifier a key of its own.",
+        ja=f"検証者の鍵が発行者の鍵と同じです（{address}）。発行者は検証者を兼ねられません。検証者には別の鍵を用意してください。",
+    )
+
+
+def payee_address(ws: Workspace, payee: Payee, keys: Accounts | None = None) -> str:
+    """Where a payee is paid: the address in the definition, else the keystore's (made at first use)."""
+    if payee.address:
+        return payee.address
+    return str((keys or accounts(ws)).load_or_create(payee.role).address)
+
+
+def register_on_chain(ws: Workspace, project_id: str) -> None:
+    """Open the project in the registry and set who is paid, where that is not done yet; the plan must be stored."""
+    definition = definition_of_project(ws, project_id)
+    plan, _ = plan_of(ws, project_id)
+    port, keys, key = open_port(ws), accounts(ws), project_key(project_id)
+    admin = keys.load("admin")
+    if port.project(key) is None:
+        port.register_project(
+            admin,
+            key,
+            digest_of(method_digest(plan)),
+            definition.project.buffer_ppm // PPM_PER_BPS,
+            definition.challenge_window_s,
+            f"satoyama:{project_id}",
+        )
+    if definition.payees and port.current_epoch(key) == 0:
+        shares = {payee_address(ws, p, keys): p.share_ppm for p in definition.payees}
+        port.set_shares(admin, key, shares)
+
+
+def history(ws: Workspace, project_id: str) -> History:
+    """What the project was issued before, as the chain has it; nothing where no chain was ever set up."""
+    if not is_set_up(ws):
+        return History()
+    found = open_port(ws).project(project_key(project_id))
+    if found is None:
+        return History()
+    last = _EPOCH + timedelta(days=found.last_period_end) if found.last_period_end else None
+    return History(found.gross_kg, found.compensated_kg, last)
+
+
+def outbox(ws: Workspace) -> CatalogueOutbox:
+    """The issuances of this workspace."""
+    return CatalogueOutbox(ws.catalogue, ws.clock)
+
+
+def index_events(ws: Workspace) -> int:
+    """Read new events into the catalogue; returns how many came."""
+    port = open_port(ws)
+    index = CatalogueEvents(ws.catalogue, ws.clock)
+    chain_id, registry = port.chain_id, port.deployment.registry
+    last = index.last_block(chain_id, registry)
+    through, _ = port.head()
+    new = port.events(from_block=None if last is None else last + 1, to_block=through)
+    index.append(chain_id, registry, (event.to_doc() for event in new), through)
+    return len(new)
+
+
+def indexed_events(ws: Workspace, *names: str) -> list[Event]:
+    """Events in the catalogue, of the given names or all, in chain order; needs no chain."""
+    deployed = deployment(ws)
+    rows = CatalogueEvents(ws.catalogue).events(deployed.chain_id, deployed.registry, *names)
+    return [event_from_doc(row.doc) for row in rows]
+
+
+def read_at(ws: Workspace) -> tuple[int, datetime] | None:
+    """Block and time up to which the index was read; pages state it."""
+    if not is_set_up(ws):
+        return None
+    deployed = deployment(ws)
+    return CatalogueEvents(ws.catalogue).read_at(deployed.chain_id, deployed.registry)
+
+
+def chain_day(port: ChainPort) -> date:
+    """Today, by the newest block."""
+    return datetime.fromtimestamp(port.head()[1], UTC).date()
+
+
+def known_accounts(keys: Accounts, roles: Sequence[str]) -> list[LocalAccount]:
+    """Accounts of those of the roles that have a key."""
+    return [keys.load(role) for role in roles if keys.has(role)]
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

@@ -1,0 +1,149 @@
+"""Projects and their monitoring plans in a workspace."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import select
+
+from flows.definition import ProjectDefinition, read_definition
+from flows.settings import Workspace
+from flows.tables import PlanRow, ProjectRow
+from models.errors import SatoyamaError
+from mrv.blob import canonical_json
+from mrv.evidence import DEMO_SECRET
+from mrv.project import MonitoringPlan
+
+SECRET_VARIABLE = "SATOYAMA_PROJECT_SECRET"
+
+
+class PlanTooLate(SatoyamaError):
+    """A monitoring plan must be stored before the second date is read."""
+
+
+class ProjectDiffers(SatoyamaError):
+    """A project of this id is registered with another definition."""
+
+
+def init_workspace(path: Path | str, project_file: Path | None = None, **settings: str) -> Workspace:
+    """Make (or open) a workspace, and register a project in it where a definition is given."""
+    ws = Workspace.create(path, **settings)
+    if project_file is not None:
+        register_project(ws, read_definition(project_file))
+    return ws
+
+
+def register_project(ws: Workspace, definition: ProjectDefinition) -> None:
+    """Store a project definition; storing the same one again changes nothing.
+
+    Raises
+    ------
+    ProjectDiffers
+        If the id is taken by another definition.
+    """
+    project = definition.project
+    row = ProjectRow(
+        project_id=project.project_id,
+        doc=project.to_doc(),
+        settings=definition.settings_doc(),
+        registered_at=ws.clock(),
+    )
+    if not ws.catalogue.put_once(row, project.project_id):
+        have = definition_of_project(ws, project.project_id)
+        if have != definition:
+            raise ProjectDiffers(
+                en=f"The project {project.project_id!r} is registered with another definition. Choose another id; "
+                "a definition never changes after the fact.",
+                ja=f"プロジェクト {project.project_id!r} は別の内容で登録済みです。別のIDを使ってください（登録後の変更はできません）。",
+            )
+
+
+def definition_of_project(ws: Workspace, project_id: str) -> ProjectDefinition:
+    """The definition a project was registered with."""
+    row = ws.catalogue.project_row(project_id)
+    return ProjectDefinition.from_docs(row.doc, row.settings)
+
+
+def only_project_id(ws: Workspace) -> str:
+    """Id of the workspace's project where there is exactly one.
+
+    Raises
+    ------
+    SatoyamaError
+        If there is none, or several to choose from.
+    """
+    with ws.catalogue.read() as session:
+        ids = list(session.scalars(select(ProjectRow.project_id).order_by(ProjectRow.project_id)))
+    if len(ids) == 1:
+        return ids[0]
+    raise SatoyamaError(
+        en=f"Say which project is meant; this workspace has: {', '.join(ids) or 'none (satoyama init --project project.toml)'}.",
+        ja=f"プロジェクトを指定してください。登録済み: {'、'.join(ids) or 'なし（satoyama init --project project.toml）'}",
+    )
+
+
+def store_plan(ws: Workspace, plan: MonitoringPlan) -> str:
+    """Store a monitoring plan by its digest; refused once a later survey than its first has been read.
+
+    Returns
+    -------
+    str
+        The plan's digest.
+
+    Raises
+    ------
+    PlanTooLate
+        If the plan is new and a survey after the first was accepted already.
+    """
+    later = [s for s in ws.catalogue.surveys_of(plan.project_id) if s.survey_id != plan.first_survey_id]
+    known = {row.digest for row in ws.catalogue.plans_of(plan.project_id)}
+    if plan.digest not in known and later:
+        raise PlanTooLate(
+            en=f"The survey {later[0].survey_id} was read on {later[0].accepted_at:%Y-%m-%d}; a monitoring plan must be stored "
+            "before the second date is read. Go on with the plan that is stored.",
+            ja=f"調査 {later[0].survey_id} は {later[0].accepted_at:%Y-%m-%d} に読み込み済みです。モニタリング計画は2回目の調査より"
+            "前に保存する必要があります。保存済みの計画で続けてください。",
+        )
+    row = PlanRow(digest=plan.digest, project_id=plan.project_id, doc=plan.to_doc(), stored_at=ws.clock())
+    ws.catalogue.put_once(row, plan.digest)
+    ws.objects.put_bytes(canonical_json(plan.to_doc()))
+    return plan.digest
+
+
+def plan_of(ws: Workspace, project_id: str) -> tuple[MonitoringPlan, datetime]:
+    """The plan in force (the last one stored) and when it was stored.
+
+    Raises
+    ------
+    SatoyamaError
+        If none is stored yet.
+    """
+    rows = ws.catalogue.plans_of(project_id)
+    if not rows:
+        raise SatoyamaError(
+            en=f"The project {project_id!r} has no monitoring plan yet. Submit its first survey; the plan is stored with it.",
+            ja=f"プロジェクト {project_id!r} にモニタリング計画がありません。最初の調査を提出すると保存されます。",
+        )
+    return MonitoringPlan.from_doc(rows[-1].doc), rows[-1].stored_at
+
+
+def project_secret(ws: Workspace, project_id: str) -> bytes:
+    """Secret that the salts of a project's evidence are derived from: fixed for the demo, else from the environment
+    or a private file of the keystore folder, made at first use."""
+    if definition_of_project(ws, project_id).project.demo:
+        return DEMO_SECRET
+    if given := os.environ.get(SECRET_VARIABLE):
+        return given.encode()
+    file = ws.keys_folder / "project_secret"
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_bytes()
+    with os.fdopen(handle, "wb") as out:
+        out.write(secrets.token_hex(32).encode())
+        out.flush()
+        os.fsync(out.fileno())
+    return file.read_bytes()

@@ -1,0 +1,197 @@
+"""After the signature: issue, list, buy, retire, settle and the statement. Every step may be run again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from flows.settings import Workspace
+from flows.work import chainroom
+from flows.work.claiming import approval_of, claim_record
+from flows.work.projects import definition_of_project
+from models.errors import SatoyamaError
+from registry.claimstruct import ClaimStruct, day_number, project_key
+from registry.events import Listed, Retired, Sold
+from registry.issuance import Issued, execute, make_plan, reconcile
+from registry.port import ChainPort, Retirement
+from registry.treasury import Statement, statement
+
+OFFER_LIFE_S = 3600
+KG_PER_TONNE = 1000
+
+
+class NotApproved(SatoyamaError):
+    """The claim has no verifier's signature yet."""
+
+
+class NotIssued(SatoyamaError):
+    """The batch is not on the chain yet."""
+
+
+@dataclass(frozen=True)
+class Payout:
+    """What a settlement paid one payee, base units."""
+
+    payee: str
+    amount: int
+    tx_hash: str
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """One run of `settle`: events read, issuances finished, payees paid, and the statement after it."""
+
+    events_read: int
+    finished: tuple[Issued, ...]
+    payouts: tuple[Payout, ...]
+    statement: Statement
+
+
+def issue(ws: Workspace, claim_or_batch_id: str) -> Issued:
+    """Issue an approved claim, exactly once however often this is run.
+
+    Raises
+    ------
+    NotApproved
+        If no verifier signed it.
+    SameAccount
+        If the verifier's key is the issuer's.
+    ChainRefused
+        If the registry refuses the claim.
+    """
+    record = claim_record(ws, claim_or_batch_id)
+    approval = approval_of(ws, record.claim_id)
+    if approval is None:
+        raise NotApproved(
+            en=f"The claim {record.claim_id} is not signed by a verifier. Run: satoyama approve {record.claim.batch_id}",
+            ja=f"申請 {record.claim_id} は検証者の署名がありません。実行してください: satoyama approve {record.claim.batch_id}",
+        )
+    issuer = chainroom.accounts(ws).load("issuer")
+    if approval.verifier == issuer.address:
+        raise chainroom.same_account(issuer.address)
+    chainroom.register_on_chain(ws, record.claim.project_id)
+    port = chainroom.open_port(ws)
+    plan = make_plan(
+        port,
+        ClaimStruct.from_doc(approval.struct),
+        verifier=approval.verifier,
+        signature=bytes.fromhex(approval.signature[2:]),
+        issuer=issuer.address,
+    )
+    return execute(plan, port, chainroom.outbox(ws), issuer)
+
+
+def token_id(port: ChainPort, batch_id: str) -> int:
+    """Token id of an issued batch.
+
+    Raises
+    ------
+    NotIssued
+        If the chain does not have it.
+    """
+    batch = port.batch(bytes.fromhex(batch_id.removeprefix("sha256:").removeprefix("0x")))
+    if batch is None:
+        raise NotIssued(
+            en=f"The batch {batch_id} is not on the chain. Run: satoyama issue {batch_id}",
+            ja=f"バッチ {batch_id} はチェーンにありません。実行してください: satoyama issue {batch_id}",
+        )
+    return batch.id
+
+
+def list_for_sale(ws: Workspace, batch_id: str, kg: int, price_per_tonne: int) -> Listed:
+    """Put credits of a batch up for sale at a price in yen base units per tonne; the seller's key signs."""
+    port = chainroom.open_port(ws)
+    record = claim_record(ws, batch_id)
+    seller = chainroom.accounts(ws).load("seller")
+    return port.list_batch(seller, token_id(port, record.claim.batch_id), kg, price_per_tonne)
+
+
+def give_test_yen(ws: Workspace, role: str, amount: int) -> None:
+    """Mint development yen (no value) to a role, base units; a real stablecoin refuses."""
+    port, keys = chainroom.open_port(ws), chainroom.accounts(ws)
+    port.mint_yen(keys.load("admin"), keys.load(role).address, amount)
+
+
+def buy(
+    ws: Workspace, listing_id: int, kg: int, *, max_cost: int | None = None, buyer_role: str = "buyer"
+) -> Sold:
+    """Buy credits; pays in yen by a signed permit, and the money goes to the split in the same transaction."""
+    port = chainroom.open_port(ws)
+    buyer = chainroom.accounts(ws).load(buyer_role)
+    deadline = port.head()[1] + OFFER_LIFE_S
+    deadline = max(deadline, int(ws.clock().timestamp()) + OFFER_LIFE_S)
+    return port.buy_with_permit(buyer, listing_id, kg, max_cost=max_cost, deadline=deadline)
+
+
+def retire(
+    ws: Workspace,
+    batch_id: str,
+    kg: int,
+    *,
+    beneficiary: str,
+    purpose: str,
+    country: str = "JP",
+    consumption: tuple[date, date] | None = None,
+    holder_role: str = "buyer",
+) -> Retired:
+    """Burn credits for a beneficiary; the event given back is the certificate.
+
+    Parameters
+    ----------
+    consumption : pair of date, optional
+        Half-open period of the emissions that are compensated.
+    """
+    port = chainroom.open_port(ws)
+    holder = chainroom.accounts(ws).load(holder_role)
+    start, end = (0, 0) if consumption is None else (day_number(consumption[0]), day_number(consumption[1]))
+    record = claim_record(ws, batch_id)
+    return port.retire(
+        holder,
+        token_id(port, record.claim.batch_id),
+        kg,
+        Retirement(beneficiary, purpose, country, start, end),
+    )
+
+
+def settle(ws: Workspace, project_id: str) -> Settlement:
+    """Finish what was begun, read new events, pay every payee what is due, and make the statement.
+
+    Paying twice is impossible: the split contract pays what is due and no more.
+    """
+    port, keys = chainroom.open_port(ws), chainroom.accounts(ws)
+    issuer = keys.load("issuer")
+    finished = reconcile(port, chainroom.outbox(ws), issuer)
+    key = project_key(project_id)
+    payouts = []
+    for payee in definition_of_project(ws, project_id).payees:
+        address = chainroom.payee_address(ws, payee, keys)
+        due = port.claimable(key, address)
+        if due:
+            mined = port.claim_for(issuer, key, address)
+            payouts.append(Payout(payee.payee_id, due, mined.tx_hash))
+    read = chainroom.index_events(ws)
+    return Settlement(read, tuple(finished), tuple(payouts), statement(port, key))
+
+
+def statement_of(ws: Workspace, project_id: str, start: int = 0, end: int | None = None) -> Statement:
+    """Statement of a project's money over ``[start, end)`` (unix seconds), read from the chain and reconciled."""
+    return statement(chainroom.open_port(ws), project_key(project_id), start=start, end=end)
+
+
+def payee_names(ws: Workspace, project_id: str) -> dict[str, tuple[str, str]]:
+    """English and Japanese name of every payee by address."""
+    keys = chainroom.accounts(ws)
+    return {
+        chainroom.payee_address(ws, p, keys): (p.name_en, p.name_ja)
+        for p in definition_of_project(ws, project_id).payees
+    }
+
+
+def statement_rows(ws: Workspace, project_id: str, made: Statement) -> list[list[str]]:
+    """CSV rows of a statement with the payees' names beside their addresses."""
+    names = payee_names(ws, project_id)
+    header, *rows = made.to_csv_rows()
+    return [
+        ["name_en", "name_ja", *header],
+        *([*names.get(row[0], ("", "")), *row] for row in rows),
+    ]

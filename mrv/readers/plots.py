@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import shapely
@@ -10,7 +11,7 @@ from pyproj import CRS
 
 from mrv.geometry import Grid
 from mrv.project import Project
-from mrv.quantise import decimal_fraction, round_fraction
+from mrv.quantise import round_fraction
 from mrv.readers.crs import AREAL_SCALE_UNIT, Rings, areal_scale_e8, lon_lat, twice_area_mm2
 from mrv.readers.findings import Findings, listed, same
 from mrv.readers.text import exact, header_key, plain, read_year
@@ -52,26 +53,44 @@ def polygon_of(rings: Rings) -> Any:
     return shape
 
 
-def plane_area_mm2(rings: Rings) -> int:
-    """Plane area of rings under the even-odd rule, mm², half-even; rings are valid, so a hole lies inside an outer ring."""
+def _signs(rings: Rings) -> list[int]:
+    """Of each ring: times it is counted, 1 for an outer ring or -1 for a hole, by its orientation, so that sums come out right."""
     discs = [polygon_of((ring,)) for ring in rings]
-    twice = 0
+    signs = []
     for i, ring in enumerate(rings):
-        depth = sum(
-            1
-            for j, disc in enumerate(discs)
-            if j != i and disc.area > discs[i].area and disc.covers(discs[i])
-        )
-        twice += abs(twice_area_mm2(ring)) * (1 if depth % 2 == 0 else -1)
-    return round_fraction(decimal_fraction(str(twice)) / 2)
+        around = (d for j, d in enumerate(discs) if j != i and d.area > discs[i].area and d.covers(discs[i]))
+        outer = sum(1 for _ in around) % 2 == 0
+        signs.append(1 if outer == (twice_area_mm2(ring) > 0) else -1)
+    return signs
+
+
+def plane_area_mm2(rings: Rings) -> int:
+    """Plane area of rings under the even-odd rule, mm², half-even."""
+    twice = sum(sign * twice_area_mm2(ring) for sign, ring in zip(_signs(rings), rings, strict=True))
+    return round_fraction(Fraction(twice, 2))
+
+
+def _centroid_mm(rings: Rings) -> tuple[int, int]:
+    """Centroid of rings under the even-odd rule, whole mm rounded down, in exact integers."""
+    twice, moment_x, moment_y = 0, 0, 0
+    for sign, ring in zip(_signs(rings), rings, strict=True):
+        for (x1, y1), (x2, y2) in zip(ring, ring[1:] + ring[:1], strict=True):
+            cross = sign * (x1 * y2 - x2 * y1)
+            twice += cross
+            moment_x += cross * (x1 + x2)
+            moment_y += cross * (y1 + y2)
+    return moment_x // (3 * twice), moment_y // (3 * twice)
 
 
 def ellipsoid_area_mm2(rings: Rings, crs: CRS) -> int:
-    """Horizontal area on the ellipsoid, mm²: the exact plane area over the areal scale at the polygon's middle."""
-    xs = [x for x, _ in rings[0]]
-    ys = [y for _, y in rings[0]]
-    scale = areal_scale_e8(crs, (min(xs) + max(xs)) // 2, (min(ys) + max(ys)) // 2)
-    return round_fraction(decimal_fraction(str(plane_area_mm2(rings) * AREAL_SCALE_UNIT)) / scale)
+    """Horizontal area on the ellipsoid, mm²: the exact plane area over the areal scale at the polygon's centroid.
+
+    Edges are straight on the plane. Equal to the geodesic area (Karney 2013) to a part in fifty million for plots up to a
+    few hundred metres and, unlike that, made of one rounded constant and integers.
+    """
+    return round_fraction(
+        Fraction(plane_area_mm2(rings) * AREAL_SCALE_UNIT, areal_scale_e8(crs, *_centroid_mm(rings)))
+    )
 
 
 def read_plots(

@@ -137,9 +137,7 @@ def read_definition(tables: Tables, scenario: Scenario) -> Definition:
 
 def _plot(row: Mapping[str, Any]) -> PlotRow:
     ring = tuple((float(x), float(y)) for x, y in row["ring_m"])
-    twice = fsum(
-        x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(ring, (*ring[1:], ring[0]), strict=True)
-    )
+    twice = fsum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(ring, (*ring[1:], ring[0]), strict=True))
     return PlotRow(
         plot_id=row["id"],
         register_id=row["register_id"],

@@ -7,17 +7,19 @@ from numpy.typing import NDArray
 
 from apps.demo.site import SimulatedSite
 from models.simulator.draws import Draws
+from models.simulator.site import near_roads
 
 # October colours (red, green, blue) by species; -1 and -2 are broadleaves and conifers of the surroundings.
 COLOURS = {
     "hinoki": (84, 104, 52),
-    "sugi": (62, 88, 58),
+    "sugi": (68, 88, 54),
     "konara": (128, 116, 58),
     -1: (86, 104, 54),
     -2: (66, 90, 50),
 }
 UNDERGROWTH = (104, 106, 66)
 SOIL = (150, 130, 104)
+ROAD = (196, 182, 156)
 SUN_FROM = (-0.45, -0.89)  # the sun stands in the south-south-west: east and north of its direction
 SUN_SLOPE = 0.95  # tangent of its elevation
 SHADOW_REACH_M = 14.0
@@ -34,7 +36,7 @@ def orthomosaic(site: SimulatedSite, which: int) -> NDArray[np.uint8]:
         colour[:, view.kind == kind] = np.array(COLOURS[name], dtype=np.float32)[:, None]
     tint = _crown_tints(site.draws, int(view.owner.max()) + 1)
     tints = np.where(view.owner >= 0, tint[:, np.maximum(view.owner, 0)], np.float32(1))
-    light = _shade(view.true_m, pixel) * _cast(view.true_m, pixel)
+    light = _shade(view.true_m, pixel) * _cast(view.true_m, pixel) * _leaves(site, which)
     picture = colour * tints * light
     return np.asarray(np.clip(picture * 1.25 + 6, 0, 255), dtype=np.uint8)
 
@@ -46,6 +48,13 @@ def _crown_tints(draws: Draws, n: int) -> NDArray[np.float32]:
     return np.stack([bright * (1 + warm), bright, bright * (1 - warm)]).astype(np.float32)
 
 
+def _leaves(site: SimulatedSite, which: int) -> NDArray[np.float32]:
+    """Light and dark of foliage within a crown."""
+    shape = (site.frame.rows, site.frame.cols)
+    grain = site.draws.uniform(f"ortho/leaves/{which}", shape[0] * shape[1]).astype(np.float32)
+    return np.asarray(0.82 + 0.36 * grain.reshape(shape), dtype=np.float32)
+
+
 def _ground(site: SimulatedSite, which: int) -> NDArray[np.float32]:
     """Undergrowth, and bare soil on roads and where it lies open in patches."""
     x, y = site.frame.centres()
@@ -55,9 +64,14 @@ def _ground(site: SimulatedSite, which: int) -> NDArray[np.float32]:
     shape = (site.frame.rows, site.frame.cols)
     share = np.clip(0.45 + 0.3 * patch[: shape[0], : shape[1]], 0, 1).astype(np.float32)
     grain = site.draws.uniform(f"ortho/grain/{which}", shape[0] * shape[1]).astype(np.float32).reshape(shape)
+    coarse_x, coarse_y = np.broadcast_arrays(x[:, ::step], y[::step])
+    road = near_roads(site.definition.site.roads_m, coarse_x, coarse_y, reach_m=2.2)
+    road = np.repeat(np.repeat(road, step, axis=0), step, axis=1)[: shape[0], : shape[1]]
     low = np.array(UNDERGROWTH, dtype=np.float32)[:, None, None]
     soil = np.array(SOIL, dtype=np.float32)[:, None, None]
-    return np.asarray((low + (soil - low) * share) * (0.88 + 0.24 * grain), dtype=np.float32)
+    colour = low + (soil - low) * share
+    colour[:, road] = np.array(ROAD, dtype=np.float32)[:, None]
+    return np.asarray(colour * (0.88 + 0.24 * grain), dtype=np.float32)
 
 
 def _shade(height_m: NDArray[np.float32], pixel_m: float) -> NDArray[np.float32]:
@@ -77,7 +91,5 @@ def _cast(height_m: NDArray[np.float32], pixel_m: float) -> NDArray[np.float32]:
         right, down = round(SUN_FROM[0] * distance / pixel_m), round(-SUN_FROM[1] * distance / pixel_m)
         target = (slice(max(0, -down), rows - max(0, down)), slice(max(0, -right), cols - max(0, right)))
         source = (slice(max(0, down), rows - max(0, -down)), slice(max(0, right), cols - max(0, -right)))
-        np.maximum(
-            shadow[target], height_m[source] - np.float32(distance * SUN_SLOPE), out=shadow[target]
-        )
+        np.maximum(shadow[target], height_m[source] - np.float32(distance * SUN_SLOPE), out=shadow[target])
     return np.asarray(1 - 0.5 * np.clip((shadow - height_m) / 1.5, 0, 1), dtype=np.float32)

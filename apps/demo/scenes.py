@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from apps.demo.site import SimulatedSite
-from models.simulator.satellite import BANDS, Cover, Scene, see
+from models.simulator.satellite import Cover, Scene, see
 from models.simulator.stand import inside
 
 CELL_M = 10
@@ -90,7 +90,8 @@ class CoverHistory:
         cells_x, cells_y = np.meshgrid(x, y)
         rings = {p.plot_id: p.ring_m for p in site.definition.plots}
         self.done = [
-            (t.day, t.kind, inside(rings[t.plot_id], cells_x, cells_y)) for t in site.definition.site.treatments
+            (t.day, t.kind, inside(rings[t.plot_id], cells_x, cells_y))
+            for t in site.definition.site.treatments
         ]
 
     def _cover(self, site: SimulatedSite, which: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -137,7 +138,8 @@ def _write_item(
     transform = Affine(CELL_M, 0, east + history.left_m, 0, -CELL_M, north + history.top_m)
     epsg = site.definition.project.epsg
     assets: dict[str, Any] = {}
-    for band, values in [*((b, scene.bands[b]) for b in BANDS), ("SCL", scene.scene_class)]:
+    layers: dict[str, NDArray[Any]] = {**scene.bands, "SCL": scene.scene_class}
+    for band, values in layers.items():
         path = folder / f"{band}.tif"
         with rasterio.open(
             path,

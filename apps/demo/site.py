@@ -9,9 +9,9 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 from pyproj import Geod, Transformer
-from shapely import Polygon, box
 
-from apps.demo.definition import Definition, PlotRow, Scenario, read_definition
+from apps.demo.definition import Definition, DemoAction, PlotRow, Scenario, read_definition
+from apps.demo.sampling import DemoSample, sample_plots, to_plane_mm
 from models.simulator import (
     ALIVE,
     DEAD,
@@ -25,7 +25,6 @@ from models.simulator import (
     Sensor,
     Trees,
     crowns_at,
-    draw_cells,
     measure,
     plot_truth,
     sense,
@@ -33,35 +32,11 @@ from models.simulator import (
     surface,
     surroundings,
 )
-from models.simulator.crew import SMALLEST_DBH_CM
-from models.simulator.stand import inside
 from mrv.geometry import Grid
 from mrv.survey import Action, Plot, SamplePlot, TreeList
 from mrv.tables import Tables, load_tables
 
-CELL_M = 20
 PPM = 1_000_000
-
-
-@dataclass(frozen=True)
-class DemoSample:
-    """One permanent sample plot: a cell of the 20 m grid cut at its plot's boundary.
-
-    Attributes
-    ----------
-    ring_mm : tuple of (x, y)
-        In the plane CRS.
-    trees : ndarray of int
-        Trees measured at the second date, in order of tag: those of the first date, then recruits.
-    tagged_first : int
-        How many of them were tagged at the first date.
-    """
-
-    sample_plot_id: str
-    plot_id: str
-    ring_mm: tuple[tuple[int, int], ...]
-    trees: NDArray[np.intp]
-    tagged_first: int
 
 
 @dataclass(frozen=True)
@@ -149,7 +124,7 @@ def simulate_site(
     left, top, width, height = definition.extent_m
     frame = Frame(left, top, pixel_m, rows=round(height / pixel_m), cols=round(width / pixel_m))
     nature = _draw_nature(definition, known, draws)
-    samples = _sample_plots(definition, first, last, draws)
+    samples = sample_plots(definition, first, last, draws)
     years = (site.first_year, site.last_year)
     return SimulatedSite(
         seed=seed,
@@ -216,55 +191,6 @@ def _view(
     return View(sense(true_m, frame, sensor, draws, stage), true_m, kind, owner)
 
 
-def _sample_plots(definition: Definition, first: Trees, last: Trees, draws: Draws) -> tuple[DemoSample, ...]:
-    out = []
-    for index, plot in enumerate(definition.plots):
-        cells = _cells(plot)
-        areas = np.array([c.area for c in cells])
-        drawn = draw_cells(areas, plot.sample_plots, draws, f"sample/{plot.plot_id}")
-        for number, cell in enumerate(sorted(drawn), start=1):
-            out.append(
-                _sample(definition, plot, index, f"{plot.plot_id}-S{number}", cells[cell], first, last)
-            )
-    return tuple(out)
-
-
-def _cells(plot: PlotRow) -> list[Polygon]:
-    """Cells of the site's 20 m grid cut at the plot's boundary; a cell cut in two is two."""
-    polygon = Polygon(plot.ring_m)
-    low_x, low_y, high_x, high_y = (int(v // CELL_M) for v in polygon.bounds)
-    cells = []
-    for row in range(low_y, high_y + 1):
-        for col in range(low_x, high_x + 1):
-            x, y = col * CELL_M, row * CELL_M
-            piece = polygon.intersection(box(x, y, x + CELL_M, y + CELL_M))
-            parts = piece.geoms if hasattr(piece, "geoms") else [piece]
-            cells += [p for p in parts if isinstance(p, Polygon) and p.area > 1e-6]
-    return cells
-
-
-def _sample(
-    definition: Definition, plot: PlotRow, index: int, name: str, cell: Polygon, first: Trees, last: Trees
-) -> DemoSample:
-    ring = list(cell.exterior.coords)[:-1]
-    here = (last.plot == index) & inside(ring, last.x_m, last.y_m)
-    old = np.arange(len(last)) < len(first)
-    old_size = np.zeros(len(last))
-    old_size[: len(first)] = first.dbh_cm
-    tagged = np.flatnonzero(here & old & (old_size >= SMALLEST_DBH_CM))
-    recruits = np.flatnonzero(here & ~old & last.standing & (last.dbh_cm >= SMALLEST_DBH_CM))
-    walk = [idx[np.lexsort((last.x_m[idx], np.floor(last.y_m[idx] / 2.5)))] for idx in (tagged, recruits)]
-    return DemoSample(name, plot.plot_id, to_plane_mm(definition, ring), np.concatenate(walk), tagged.size)
-
-
-def to_plane_mm(
-    definition: Definition, ring_m: Sequence[tuple[float, float]]
-) -> tuple[tuple[int, int], ...]:
-    """A ring of the site's frame in whole millimetres of the plane CRS."""
-    east, north = definition.origin_mm
-    return tuple((east + round(x * 1000), north + round(y * 1000)) for x, y in ring_m)
-
-
 def _read(
     trees: Trees, samples: Sequence[DemoSample], crew: Crew, draws: Draws, year: int, *, later: bool
 ) -> tuple[Readings, ...]:
@@ -315,15 +241,21 @@ def survey_values(site: SimulatedSite, day: date) -> SurveyValues:
     )
 
 
-def known_actions(definition: Definition, which: int) -> tuple:  # type: ignore[type-arg]
+def known_actions(definition: Definition, which: int) -> tuple[DemoAction, ...]:
     """Rows of the action register that the survey of a date can know."""
     rows = (*definition.past, *definition.actions)
-    return tuple(sorted((a for a in rows if a.day < definition.days[which]), key=lambda a: (a.day, a.plot_id)))
+    return tuple(
+        sorted((a for a in rows if a.day < definition.days[which]), key=lambda a: (a.day, a.plot_id))
+    )
 
 
 def planted_year_at(definition: Definition, row: PlotRow, which: int) -> int:
     """Planting year of a plot as the register has it at a date: replanting starts a new stand."""
-    years = [a.day.year for a in known_actions(definition, which) if a.kind == "replant" and a.plot_id == row.plot_id]
+    years = [
+        a.day.year
+        for a in known_actions(definition, which)
+        if a.kind == "replant" and a.plot_id == row.plot_id
+    ]
     return years[-1] if years else row.planted_year
 
 

@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,15 @@ from numpy.typing import NDArray
 
 from apps.demo.definition import Scenario, demo_file
 from apps.demo.pictures import orthomosaic
+from apps.demo.sampling import to_plane_mm
 from apps.demo.scenes import write_stac
-from apps.demo.site import SimulatedSite, known_actions, planted_year_at, simulate_site, to_plane_mm, tree_rows
+from apps.demo.site import (
+    SimulatedSite,
+    known_actions,
+    planted_year_at,
+    simulate_site,
+    tree_rows,
+)
 
 PIXEL_M = 0.5
 NODATA = -9999.0
@@ -87,9 +95,7 @@ def write_survey(site: SimulatedSite, which: int, folder: Path) -> None:
     (folder / "actions.csv").write_text(_actions_csv(site, which), encoding="utf-8")
     chm = np.maximum(site.views[which].chm_m, 0)[None]
     # Lossless to the centimetre in which heights are given.
-    _write_tiff(
-        site, which, folder / "chm.tif", chm, nodata=NODATA, compress="LERC_ZSTD", MAX_Z_ERROR=0.004
-    )
+    _write_tiff(site, which, folder / "chm.tif", chm, nodata=NODATA, compress="LERC_ZSTD", MAX_Z_ERROR=0.005)
     _write_tiff(
         site,
         which,
@@ -177,7 +183,7 @@ def _geojson(site: SimulatedSite, name: str, features: Sequence[tuple[dict[str, 
         ring = [[x / 1000, y / 1000] for x, y in (*ring_mm, ring_mm[0])]
         twice = sum(
             (x1 - ring[0][0]) * (y2 - ring[0][1]) - (x2 - ring[0][0]) * (y1 - ring[0][1])
-            for (x1, y1), (x2, y2) in zip(ring[:-1], ring[1:], strict=True)
+            for (x1, y1), (x2, y2) in pairwise(ring)
         )
         ring = ring if twice > 0 else ring[::-1]
         feature = {
@@ -240,7 +246,12 @@ def _actions_csv(site: SimulatedSite, which: int) -> str:
 
 
 def _write_tiff(
-    site: SimulatedSite, which: int, path: Path, bands: NDArray[Any], nodata: float | None = None, **options: Any
+    site: SimulatedSite,
+    which: int,
+    path: Path,
+    bands: NDArray[Any],
+    nodata: float | None = None,
+    **options: Any,
 ) -> None:
     grid = site.grid
     with rasterio.open(

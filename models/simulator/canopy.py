@@ -12,6 +12,19 @@ from models.simulator.draws import Draws, FloatArray
 FloatRaster = NDArray[np.float32]
 _CHUNK = 1_000_000
 _ID_BITS = 24
+_TILE = 251
+
+
+def _lumps() -> FloatArray:
+    """Crowns are no balls: squared distances from the stem are stretched by this tile, pixel by pixel."""
+    noise = Draws("crown").normal("lumps", _TILE * _TILE).reshape(_TILE, _TILE)
+    near = noise + 0.6 * (
+        np.roll(noise, 1, 0) + np.roll(noise, 1, 1) + np.roll(noise, -1, 0) + np.roll(noise, -1, 1)
+    )
+    return np.asarray(np.exp(0.16 * near))
+
+
+_LUMPS = _lumps()
 
 
 @dataclass(frozen=True)
@@ -31,8 +44,8 @@ class Frame:
 
     def centres(self) -> tuple[FloatArray, FloatArray]:
         """East (1, cols) and north (rows, 1) of the pixel centres, m."""
-        x = self.left_m + (np.arange(self.cols) + 0.5) * self.pixel_m
-        y = self.top_m - (np.arange(self.rows) + 0.5) * self.pixel_m
+        x = self.left_m + (np.arange(self.cols, dtype=np.float64) + 0.5) * self.pixel_m
+        y = self.top_m - (np.arange(self.rows, dtype=np.float64) + 0.5) * self.pixel_m
         return x[None, :], y[:, None]
 
 
@@ -106,6 +119,7 @@ def _lay(
     dy = frame.top_m - (rows + 0.5) * frame.pixel_m - crowns.y_m[members][:, None]
     across = (dy * dy)[:, :, None] + (dx * dx)[:, None, :]
     relative = across / (crowns.radius_m[members] ** 2)[:, None, None]
+    relative *= _LUMPS[rows[:, :, None] % _TILE, cols[:, None, :] % _TILE]
     hit = relative < 1.0
     hit &= ((rows >= 0) & (rows < frame.rows))[:, :, None] & ((cols >= 0) & (cols < frame.cols))[:, None, :]
     tree, i, j = np.nonzero(hit)

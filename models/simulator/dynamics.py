@@ -136,7 +136,7 @@ def treat(trees: Trees, treatment: Treatment, index: int, draws: Draws) -> Trees
     name = f"thin/{treatment.plot_id}"
     now = trees.take(mine)
     rank = np.argsort(np.argsort(now.dbh_cm)) / max(mine.size - 1, 1)
-    uneven = 0.35 * draws.smooth_field(name, now.x_m, now.y_m, 40.0)
+    uneven = 0.12 * draws.smooth_field(name, now.x_m, now.y_m, 40.0)
     score = 2.0 * treatment.from_below * (1 - rank) + uneven + 1.1 * draws.uniform(name, mine.size)
     taken = round(treatment.stems_ratio * mine.size)
     status[mine[np.argsort(-score, kind="stable")[:taken]]] = THINNED
@@ -144,7 +144,13 @@ def treat(trees: Trees, treatment: Treatment, index: int, draws: Draws) -> Trees
 
 
 def replant(
-    trees: Trees, stand: Stand, index: int, area_ha: float, year: int, species: Mapping[str, int], draws: Draws
+    trees: Trees,
+    stand: Stand,
+    index: int,
+    area_ha: float,
+    year: int,
+    species: Mapping[str, int],
+    draws: Draws,
 ) -> Trees:
     """Seedlings set in spring of `year`, and two sprouts on every other stump of the cut (再造林・萌芽)."""
     name = f"replant/{stand.plot_id}"
@@ -169,4 +175,3 @@ def replant(
         status=np.zeros(n, dtype=np.int8),
     )
     return join([trees, recruits])
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from models.simulator.draws import Draws, FloatArray
 from models.simulator.dynamics import grow_season, replant, treat
 from models.simulator.stand import Stand, Treatment, Trees, inside, join, plant
 
-NEIGHBOURS_PER_HA = 480.0
+NEIGHBOURS_PER_HA = 620.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def surroundings(site: Site, frame: Frame, draws: Draws) -> Surroundings:
     n = int(NEIGHBOURS_PER_HA * width * height / 1e4)
     x = frame.left_m + draws.uniform("around/x", n) * width
     y = frame.top_m - draws.uniform("around/y", n) * height
-    keep = ~_near_roads(site.roads_m, x, y, 3.5)
+    keep = ~near_roads(site.roads_m, x, y, 3.5)
     for stand in site.stands:
         keep &= ~inside(_grown(stand.ring_m, 2.0), x, y)
     x, y = x[keep], y[keep]
@@ -98,7 +99,7 @@ def surroundings(site: Site, frame: Frame, draws: Draws) -> Surroundings:
     tall = np.where(conifer, 15.5, 12.0) * (1 + 0.07 * ground) * size**0.45
     years = site.last_year - site.first_year
     growth = years * np.where(conifer, 0.24, 0.16) * np.exp(0.3 * draws.normal("around/growth", x.size))
-    return Surroundings(x, y, tall, np.where(conifer, 24.0, 20.0) * size, conifer, growth)
+    return Surroundings(x, y, tall, np.where(conifer, 30.0, 22.0) * size, conifer, growth)
 
 
 def crowns_at(
@@ -135,12 +136,13 @@ def _grown(ring: Sequence[tuple[float, float]], by_m: float) -> list[tuple[float
     return [(float(x), float(y)) for x, y in points + away / length * by_m]
 
 
-def _near_roads(
+def near_roads(
     roads: Sequence[Sequence[tuple[float, float]]], x: FloatArray, y: FloatArray, reach_m: float
 ) -> NDArray[np.bool_]:
+    """Which points lie within `reach_m` of a road's middle."""
     near = np.zeros(x.shape, dtype=bool)
     for road in roads:
-        for (x1, y1), (x2, y2) in zip(road[:-1], road[1:], strict=True):
+        for (x1, y1), (x2, y2) in pairwise(road):
             dx, dy = x2 - x1, y2 - y1
             along = np.clip(((x - x1) * dx + (y - y1) * dy) / (dx * dx + dy * dy), 0, 1)
             near |= np.hypot(x - x1 - along * dx, y - y1 - along * dy) < reach_m

@@ -195,7 +195,9 @@ def _height(dominant_m: float, quality: FloatArray, size: FloatArray, noise: Flo
 
 def planting_rows(stand: Stand, draws: Draws, name: str) -> tuple[FloatArray, FloatArray]:
     """Planting rows with jitter, thinned out to today's stems in patches and singly."""
-    planted = max(stand.stems_per_ha * 1.25, 2200.0) if stand.stems_per_ha > 1300 else 1.6 * stand.stems_per_ha
+    planted = (
+        max(stand.stems_per_ha * 1.25, 2200.0) if stand.stems_per_ha > 1300 else 1.6 * stand.stems_per_ha
+    )
     step = 100.0 / np.sqrt(planted)
     ring = np.array(stand.ring_m)
     centre = (ring.min(axis=0) + ring.max(axis=0)) / 2

@@ -13,7 +13,7 @@ from models.simulator.draws import FloatArray
 from models.simulator.stand import CUT, THINNED, Trees
 from models.volume import EquationSet, select_class, stem_volume_cm3
 
-COMPONENTS = ("growth", "recruited", "thinned", "cut", "died")
+COMPONENTS = ("growth", "recruited", "replanted", "thinned", "cut", "died")
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,11 @@ def plot_truth(
     before[: len(first)] = true_co2_g(first, first, years[0], science)
     after = true_co2_g(last, first, years[1], science)
     new = np.arange(len(last)) >= len(first)
+    planted = last.planted_year > years[0]
     groups: dict[str, NDArray[np.bool_]] = {
         "growth": last.standing & ~new,
-        "recruited": new,
+        "recruited": new & ~planted,
+        "replanted": new & planted,
         "thinned": ~new & (last.status == THINNED),
         "cut": ~new & (last.status == CUT),
     }

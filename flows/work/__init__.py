@@ -49,14 +49,18 @@ from flows.work.trading import (
     statement_rows,
     token_id,
 )
+from flows.work.watching import Alert, WatchResult, alerts_of, watch
 
 __all__ = [
+    "Alert",
     "ClaimRecord",
     "Measurement",
     "Payout",
     "Settlement",
     "StageResult",
+    "WatchResult",
     "accounts",
+    "alerts_of",
     "approval_of",
     "approve",
     "buy",
@@ -96,4 +100,5 @@ __all__ = [
     "submit_survey",
     "survey_pair",
     "token_id",
+    "watch",
 ]

@@ -1,0 +1,182 @@
+"""Verbs of the market: offer, buy, retire, and the statement of where the money went."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date, timedelta
+from pathlib import Path
+
+import click
+
+from apps.cli.runs import newest_claim, project_option
+from apps.cli.say import Session
+
+
+@click.command()
+@click.option("--kg", type=click.IntRange(min=1), required=True, help="How many kilograms to offer.")
+@click.option("--price", type=click.IntRange(min=1), required=True, help="Yen per tonne.")
+@click.option("--batch", help="Batch id; the newest by default.")
+@click.pass_obj
+def sell(session: Session, kg: int, price: int, batch: str | None) -> None:
+    """Offer issued credits at a price. 売り出し
+
+    \b
+    Example: satoyama sell --kg 100000 --price 15000
+    """
+    from flows import work
+
+    ws = session.open()
+    units = price * 10 ** work.open_port(ws).yen_decimals()
+    listed = work.list_for_sale(ws, batch or newest_claim(session), kg, units)
+    session.tell(
+        f"Offer {listed.listing_id}: {kg:,} kg at {price:,} yen per tonne",
+        f"出品 {listed.listing_id}: {kg:,} kg、1トン {price:,} 円",
+    )
+    session.result(listed.to_doc())
+
+
+@click.command()
+@click.option("--kg", type=click.IntRange(min=1), required=True, help="How many kilograms.")
+@click.option("--listing", type=int, help="Which offer; the newest open one by default.")
+@click.option("--max-cost", type=int, help="Refuse above this many base units of the token.")
+@click.pass_obj
+def buy(session: Session, kg: int, listing: int | None, max_cost: int | None) -> None:
+    """Buy credits; the money goes to the revenue split in the same transaction. 購入
+
+    \b
+    Example: satoyama buy --kg 5000
+    """
+    from flows import work
+
+    ws = session.open()
+    sold = work.buy(ws, open_listing(session, kg) if listing is None else listing, kg, max_cost=max_cost)
+    session.tell(
+        f"Bought {sold.kg:,} kg for {sold.cost:,} base units; transaction {sold.tx_hash}",
+        f"{sold.kg:,} kg を {sold.cost:,} 単位で購入。取引 {sold.tx_hash}",
+    )
+    session.result(sold.to_doc())
+
+
+def open_listing(session: Session, kg: int) -> int:
+    """The newest offer that still holds so many kilograms."""
+    from flows import work
+    from models.errors import SatoyamaError
+    from registry.events import Listed
+
+    ws = session.open()
+    port = work.open_port(ws)
+    for event in reversed(port.events()):
+        if isinstance(event, Listed) and port.listing(event.listing_id).kg >= kg:
+            return event.listing_id
+    raise SatoyamaError(
+        en=f"No open offer holds {kg:,} kg. Ask the seller to run: satoyama sell --kg {kg} --price YEN",
+        ja=f"{kg:,} kg を満たす出品がありません。売り手に依頼してください: satoyama sell --kg {kg} --price 円",
+    )
+
+
+@click.command()
+@click.option("--kg", type=click.IntRange(min=1), required=True, help="How many kilograms.")
+@click.option("--beneficiary", required=True, help="For whom the credits are used.")
+@click.option("--purpose", default="voluntary offset", show_default=True)
+@click.option("--country", default="JP", show_default=True, help="ISO 3166-1 alpha-2.")
+@click.option(
+    "--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day of the emissions compensated."
+)
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day of them.")
+@click.option("--batch", help="Batch id; the newest by default.")
+@click.option("--certificate", type=click.Path(path_type=Path), help="Write the certificate (PDF) here.")
+@click.pass_obj
+def retire(
+    session: Session,
+    kg: int,
+    beneficiary: str,
+    purpose: str,
+    country: str,
+    first: object,
+    last: object,
+    batch: str | None,
+    certificate: Path | None,
+) -> None:
+    """Use credits up, for ever, and get a certificate. 無効化（償却）と証明書
+
+    \b
+    Example: satoyama retire --kg 5000 --beneficiary "Example Co." --from 2025-04-01 --to 2026-03-31 --certificate c.pdf
+    """
+    from flows import work
+
+    ws = session.open()
+    name = batch or newest_claim(session)
+    consumption = _period(first, last)
+    retired = work.retire(
+        ws, name, kg, beneficiary=beneficiary, purpose=purpose, country=country, consumption=consumption
+    )
+    if certificate is not None:
+        from apps.papers_of import certificate_of_event
+        from apps.pdf import render_certificate
+
+        render_certificate(certificate_of_event(ws, name, retired), certificate)
+    session.tell(
+        f"Retired {kg:,} kg for {beneficiary}: certificate {retired.certificate_id}",
+        f"{beneficiary} のため {kg:,} kg を無効化しました: 証明書 {retired.certificate_id}",
+    )
+    session.result(retired.to_doc())
+
+
+def _period(first: object, last: object) -> tuple[date, date] | None:
+    if first is None and last is None:
+        return None
+    if first is None or last is None:
+        raise click.UsageError("--from and --to go together.")
+    return first.date(), last.date() + timedelta(days=1)  # type: ignore[attr-defined]
+
+
+@click.command()
+@project_option
+@click.option(
+    "--csv",
+    "csv_path",
+    type=click.Path(path_type=Path),
+    help="Write it as CSV (UTF-8 with BOM, opens in Excel).",
+)
+@click.option("--pdf", "pdf_path", type=click.Path(path_type=Path), help="Write it as PDF.")
+@click.pass_obj
+def statement(session: Session, project_id: str | None, csv_path: Path | None, pdf_path: Path | None) -> None:
+    """Where the money went, reconciled to the token's base unit. 精算書
+
+    \b
+    Example: satoyama statement --csv statement.csv --pdf statement.pdf
+    """
+    from flows import work
+
+    ws = session.open()
+    project = project_id or work.only_project_id(ws)
+    made = work.statement_of(ws, project)
+    rows = work.statement_rows(ws, project, made)
+    if csv_path is not None:
+        write_csv(csv_path, rows)
+    if pdf_path is not None:
+        from apps.papers_of import statement_sheet
+        from apps.pdf import render_statement
+
+        render_statement(statement_sheet(ws, project), pdf_path)
+    if not session.as_json and csv_path is None and pdf_path is None:
+        buffer = io.StringIO()
+        csv.writer(buffer).writerows(rows)
+        click.echo(buffer.getvalue(), nl=False)
+    session.result(
+        {
+            "revenue": made.revenue_total,
+            "paid": made.paid_total,
+            "claimable": made.claimable,
+            "carried": made.carried,
+            "rows": rows,
+        }
+    )
+
+
+def write_csv(path: Path, rows: list[list[str]]) -> None:
+    """Rows as CSV that Excel opens in Japanese."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file).writerows(rows)

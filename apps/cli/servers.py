@@ -1,0 +1,52 @@
+"""Verbs that keep running: the web pages, and the embedded chain's JSON-RPC."""
+
+from __future__ import annotations
+
+import click
+
+from apps.cli.say import Plain, Session
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.pass_obj
+def serve(session: Session, host: str, port: int) -> None:
+    """Open the web pages: upload, and a public page per batch. ウェブ画面
+
+    \b
+    Example: satoyama serve --port 8000
+    """
+    import uvicorn
+
+    from apps.web import create_app
+
+    app = create_app(session.open())
+    session.tell(f"Open http://{host}:{port}/", f"ブラウザで http://{host}:{port}/ を開いてください")
+    uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+@click.group(cls=Plain)
+def chain() -> None:
+    """The workspace's chain. チェーン"""
+
+
+@chain.command("serve")
+@click.option("--port", default=8545, show_default=True, type=click.IntRange(1, 65535))
+@click.pass_obj
+def serve_chain(session: Session, port: int) -> None:
+    """Answer JSON-RPC for the embedded chain on this computer, so that web3.py, cast and buyers can read it.
+
+    \b
+    Example: satoyama chain serve --port 8545
+    """
+    from flows import work
+    from flows.work.chainroom import chain_config
+    from registry.rpcserver import serve as answer
+
+    ws = session.open()
+    work.deployment(ws)
+    config = chain_config(ws)
+    assert config.path is not None
+    session.tell(f"JSON-RPC on http://127.0.0.1:{port}/", f"JSON-RPC: http://127.0.0.1:{port}/")
+    answer(config.path, port)

@@ -179,13 +179,14 @@ def _expect(day: NDArray[np.int64], value: _F, at: NDArray[np.int64]) -> tuple[_
     """
     order = 2 if day.size >= 24 and day[-1] - day[0] >= 2 * DAYS_PER_YEAR else 1
     design = _season(day, order)
-    weight: _F = np.ones(day.size)
-    residual: _F = value
+    weight = np.ones(day.size)
+    residual = value
     scale = 0.0
-    coefficient: _F = np.zeros(design.shape[1])
+    coefficient = np.zeros(design.shape[1])
     for _ in range(_ROUNDS):
         root = np.sqrt(weight)
-        coefficient = np.linalg.lstsq(design * root[:, None], value * root, rcond=None)[0]
+        solved = np.linalg.lstsq(design * root[:, None], value * root, rcond=None)[0]
+        coefficient = np.asarray(solved, dtype=np.float64)
         residual = value - design @ coefficient
         scale = _MAD_TO_SD * float(np.median(np.abs(residual - np.median(residual))))
         if scale == 0.0:

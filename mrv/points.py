@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import laspy
-import lazrs
+import lazrs  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator
-from scipy.spatial import Delaunay, QhullError
+from scipy.spatial import Delaunay
 
 from mrv.errors import Problem, Refusal
 from mrv.geometry import MICROMETRES, Grid
@@ -180,14 +180,19 @@ def _terrain(path: Path, grid: Grid, ground: list[_Long]) -> _Terrain:
     first = np.ones(x.size, dtype=np.bool_)  # of several ground points at one place the lowest stays
     first[1:] = (np.diff(x) != 0) | (np.diff(y) != 0)
     x, y, z = x[first], y[first], z[first]
-    if x.size < 3:
+    if x.size < 3 or _width_um(x, y) < grid.pixel_um:
         raise Refusal([_no_ground(path, x.size)])
     base = int(z.min())
-    try:
-        mesh = Delaunay(np.column_stack(_nudged(x - grid.left_um, y - grid.top_um)))
-    except QhullError:
-        raise Refusal([_no_ground(path, x.size)]) from None
+    mesh = Delaunay(np.column_stack(_nudged(x - grid.left_um, y - grid.top_um)))
     return _Terrain(base, LinearNDInterpolator(mesh, (z - base).astype(np.float64)))
+
+
+def _width_um(x_um: _Long, y_um: _Long) -> float:
+    """How far points lie off the line from the first to the one farthest from it."""
+    x, y = (x_um - x_um[0]).astype(np.float64), (y_um - y_um[0]).astype(np.float64)
+    far = int(np.argmax(x * x + y * y))
+    length = float(np.hypot(x[far], y[far]))
+    return float(np.abs(x * y[far] - y * x[far]).max()) / length
 
 
 def _nudged(x_um: _Long, y_um: _Long) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -247,7 +252,8 @@ def _snapped(path: Path, header: Any, epsg: int, pixel_um: int) -> Grid:
     low = [round(float(v) * MICROMETRES) for v in header.mins[:2]]
     high = [round(float(v) * MICROMETRES) for v in header.maxs[:2]]
     left, top = low[0] // pixel_um, -(-high[1] // pixel_um)
-    rows, cols = top - low[1] // pixel_um, high[0] // pixel_um - left + 1
+    rows = (top * pixel_um - low[1]) // pixel_um + 1
+    cols = high[0] // pixel_um - left + 1
     if not 0 < rows * cols <= LARGEST_GRID or rows <= 0 or cols <= 0:
         raise Refusal([_too_large(path, rows, cols)])
     return Grid(epsg, left * pixel_um, top * pixel_um, pixel_um, rows, cols)
@@ -257,8 +263,8 @@ def _no_ground(path: Path, found: int) -> Problem:
     return Problem(
         code="points.no_ground",
         where=path.name,
-        expected_en="at least three ground points (class 2) that are not in one line",
-        expected_ja="一直線上にない3点以上の地面点（クラス2）",
+        expected_en="at least three ground points (class 2) that are not in one line or strip of a pixel's width",
+        expected_ja="一直線（1画素幅の帯）上にない3点以上の地面点（クラス2）",
         got_en=f"{found}",
         got_ja=f"{found}点",
         todo_en="Classify the ground first, or hand in a terrain raster.",

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from models.treetops import CrownWindow, raster_treetops, smooth
 from mrv.geometry import Grid
 
+DEFAULT_WINDOW = CrownWindow(base=600.0, slope=0.04)
+
 
 @dataclass(frozen=True)
 class TreetopSettings:
@@ -27,7 +29,7 @@ class TreetopSettings:
         Whether the surface is smoothed (1-2-1) before maxima are sought, so that one crown gives one top.
     """
 
-    window: CrownWindow = CrownWindow(base=600.0, slope=0.04)
+    window: CrownWindow = DEFAULT_WINDOW
     minimum_mm: int = 2000
     smoothed: bool = True
 

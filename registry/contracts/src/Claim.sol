@@ -36,32 +36,18 @@ library ClaimHash {
         "uint64 grossKg,uint64 bufferKg,address recipient,bytes32[] plotKeys,uint256 nonce,uint64 deadline)"
     );
 
-    function hash(Claim calldata c) internal pure returns (bytes32) {
-        return keccak256(
-            bytes.concat(
-                abi.encode(
-                    TYPEHASH, c.projectId, c.batchId, c.methodDigest, c.planDigest, c.contentRoot, c.evidenceRoot
-                ),
-                abi.encode(
-                    c.periodStart,
-                    c.periodEnd,
-                    c.vintage,
-                    c.challengeWindow,
-                    c.estimateKg,
-                    c.standardErrorKg,
-                    c.deductionKg,
-                    c.priorGrossKg
-                ),
-                abi.encode(
-                    c.compensatedKg,
-                    c.grossKg,
-                    c.bufferKg,
-                    c.recipient,
-                    keccak256(abi.encodePacked(c.plotKeys)),
-                    c.nonce,
-                    c.deadline
-                )
-            )
-        );
+    /// @dev A claim's head in calldata is 21 words, each already as EIP-712 wants it but for `plotKeys` (the 19th), where
+    /// calldata has an offset. Copied as it stands: a word with dirty high bits gives a digest nobody signed, and `issue`
+    /// reads every narrow field, which refuses it besides.
+    function hash(Claim calldata c) internal pure returns (bytes32 result) {
+        bytes32 typeHash = TYPEHASH;
+        bytes32 plotKeysHash = keccak256(abi.encodePacked(c.plotKeys));
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, typeHash)
+            calldatacopy(add(free, 0x20), c, 0x2a0)
+            mstore(add(free, 0x260), plotKeysHash)
+            result := keccak256(free, 0x2c0)
+        }
     }
 }

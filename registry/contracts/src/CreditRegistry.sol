@@ -5,10 +5,12 @@ import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 import {ERC1155} from "@openzeppelin/contracts/token/ERC1155/ERC1155.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Claim, ClaimHash} from "./Claim.sol";
 import {CalendarYear} from "./libraries/CalendarYear.sol";
 import {CreditId} from "./libraries/CreditId.sol";
+import {Account, Issued, Packed} from "./libraries/Packed.sol";
 
 /// @title Registry of verified forest-carbon credits
 /// @notice One ERC-1155 token id per batch, one unit per kg CO2e. A batch is minted once, from a claim that a
@@ -18,8 +20,35 @@ import {CreditId} from "./libraries/CreditId.sol";
 contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransient {
     // ---------------------------------------------------------------- types
 
-    /// @dev Slots: projectId | methodDigest | figures | state | uri.
+    /// @dev One slot.
+    struct State {
+        uint32 challengeWindow; // seconds
+        uint24 index; // place in _projectIds
+        bool paused;
+        uint64 deficitKg; // reversed beyond the buffer and not yet made good
+        uint64 reversedKg; // all reversals reported
+    }
+
     struct Project {
+        bytes32 methodDigest;
+        uint256 account; // a packed Account; nonzero from registration on
+        State state;
+        string uri;
+    }
+
+    /// @dev One slot, written by retirement and reversal.
+    struct Used {
+        uint64 retiredKg;
+        uint64 bufferBurnedKg;
+    }
+
+    struct Batch {
+        uint256 issued; // a packed Issued, written at issue and never again; 0 for a batch that does not exist
+        Used used;
+    }
+
+    /// @notice A project as views give it.
+    struct ProjectInfo {
         bytes32 projectId;
         bytes32 methodDigest;
         uint32 lastPeriodEnd; // day; the next period may not start before
@@ -29,22 +58,10 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         uint64 bufferIssuedKg;
         uint16 minBufferBps;
         bool paused;
-        uint24 index; // place in _projectIds
+        uint24 index; // see `projectAt`
         uint64 deficitKg; // reversed beyond the buffer and not yet made good
         uint64 reversedKg; // all reversals reported
         string uri;
-    }
-
-    /// @dev The first slot is written at issue and never again; the second by retirement and reversal.
-    struct Batch {
-        uint64 grossKg;
-        uint64 bufferKg; // at issue
-        uint32 periodStart;
-        uint32 periodEnd;
-        uint40 lockedUntil; // unix seconds
-        uint24 projectIndex;
-        uint64 retiredKg;
-        uint64 bufferBurnedKg;
     }
 
     /// @notice A batch as views give it.
@@ -84,12 +101,13 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
 
     // ---------------------------------------------------------------- storage
 
-    mapping(uint96 projectKey => Project) private _projects;
+    mapping(bytes32 projectId => Project) private _projects;
+    mapping(uint96 projectKey => bytes32 projectId) private _projectIdOfKey;
     mapping(uint144 batchKey => Batch) private _batches;
     bytes32[] private _projectIds;
 
     /// @notice The day until which (not including) a plot key has been credited, in whichever project.
-    mapping(bytes32 plotKey => uint32 day) public spentUntil;
+    mapping(bytes32 plotKey => uint256 day) public spentUntil;
     /// @notice The token id that was issued on a content root; 0 when none was.
     mapping(bytes32 contentRoot => uint256 id) public idOfContentRoot;
     /// @notice Retirement certificates given out so far; the last one's number.
@@ -184,7 +202,7 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
     error Claim_BatchIdZero();
     error Plots_CountInvalid(uint256 count, uint256 maximum);
     error Plots_NotAscending(bytes32 before, bytes32 plotKey);
-    error Plot_AlreadySpent(bytes32 plotKey, uint32 spentUntilDay, uint32 periodStart);
+    error Plot_AlreadySpent(bytes32 plotKey, uint256 spentUntilDay, uint32 periodStart);
     error Batch_Unknown(uint256 id);
     error Batch_Locked(uint256 id, uint40 lockedUntil);
     error Batch_NotOfProject(uint256 id, bytes32 projectId);
@@ -231,13 +249,21 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         if (challengeWindow > MAX_CHALLENGE_WINDOW) {
             revert Project_WindowTooLong(challengeWindow, MAX_CHALLENGE_WINDOW);
         }
-        Project storage p = _projects[CreditId.projectKey(projectId)];
-        if (p.projectId != 0) revert Project_Known(p.projectId);
-        p.projectId = projectId;
+        uint96 key = CreditId.projectKey(projectId);
+        if (_projectIdOfKey[key] != 0) revert Project_Known(_projectIdOfKey[key]);
+        _projectIdOfKey[key] = projectId;
+        Project storage p = _projects[projectId];
         p.methodDigest = methodDigest;
-        p.challengeWindow = challengeWindow;
-        p.minBufferBps = minBufferBps;
-        p.index = uint24(_projectIds.length);
+        p.account = Packed.pack(Account({
+            lastPeriodEnd: 0,
+            grossKg: 0,
+            compensatedKg: 0,
+            bufferIssuedKg: 0,
+            minBufferBps: minBufferBps,
+            registered: true
+        }));
+        p.state.challengeWindow = challengeWindow;
+        p.state.index = SafeCast.toUint24(_projectIds.length);
         p.uri = projectUri;
         _projectIds.push(projectId);
         emit ProjectRegistered(projectId, methodDigest, minBufferBps, challengeWindow, projectUri);
@@ -245,16 +271,16 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
 
     /// @notice Stops issues and transfers of a project. Retiring what one owns is never stopped.
     function pause(bytes32 projectId) external onlyRole(GUARDIAN_ROLE) {
-        Project storage p = _project(projectId);
-        if (p.paused) revert Project_Paused(projectId);
-        p.paused = true;
+        State storage state = _project(projectId).state;
+        if (state.paused) revert Project_Paused(projectId);
+        state.paused = true;
         emit ProjectPaused(projectId, msg.sender);
     }
 
     function unpause(bytes32 projectId) external onlyRole(GUARDIAN_ROLE) {
-        Project storage p = _project(projectId);
-        if (!p.paused) revert Project_NotPaused(projectId);
-        p.paused = false;
+        State storage state = _project(projectId).state;
+        if (!state.paused) revert Project_NotPaused(projectId);
+        state.paused = false;
         emit ProjectUnpaused(projectId, msg.sender);
     }
 
@@ -269,11 +295,18 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         returns (uint256 id)
     {
         Project storage p = _project(c.projectId);
-        if (p.paused) revert Project_Paused(c.projectId);
-        _checkPeriod(c, p);
-        _checkFigures(c, p);
+        Account memory account = Packed.unpackAccount(p.account);
+        State memory state = p.state;
+        if (state.paused) revert Project_Paused(c.projectId);
+        if (c.methodDigest != p.methodDigest) revert Claim_MethodDiffers(c.methodDigest, p.methodDigest);
+        if (c.challengeWindow != state.challengeWindow) {
+            revert Claim_WindowDiffers(c.challengeWindow, state.challengeWindow);
+        }
+        _checkPeriod(c, account.lastPeriodEnd);
+        _checkFigures(c, account);
         bytes32 digest = _checkSignature(c, verifier, signature);
-        id = _recordBatch(c, p);
+        id = _recordBatch(c, state.index);
+        _updateProject(c, p, account, state.deficitKg);
         _spendPlots(c);
 
         bytes32[] memory plotKeys = c.plotKeys; // one stack slot where calldata takes two
@@ -307,31 +340,27 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         emit NonceRevoked(msg.sender, nonce);
     }
 
-    function _checkPeriod(Claim calldata c, Project storage p) private view {
+    function _checkPeriod(Claim calldata c, uint32 lastPeriodEnd) private view {
         if (block.timestamp > c.deadline) revert Claim_Expired(c.deadline, block.timestamp);
         if (c.periodStart >= c.periodEnd) revert Claim_PeriodEmpty(c.periodStart, c.periodEnd);
         if (uint256(c.periodEnd) * 1 days > block.timestamp) {
             revert Claim_PeriodInFuture(c.periodEnd, block.timestamp);
         }
-        if (c.periodStart < p.lastPeriodEnd) revert Claim_PeriodOverlaps(c.periodStart, p.lastPeriodEnd);
+        if (c.periodStart < lastPeriodEnd) revert Claim_PeriodOverlaps(c.periodStart, lastPeriodEnd);
         uint256 year = CalendarYear.ofDay(c.periodEnd - 1);
         if (c.vintage != year) revert Claim_VintageDiffers(c.vintage, year);
-        if (c.challengeWindow != p.challengeWindow) {
-            revert Claim_WindowDiffers(c.challengeWindow, p.challengeWindow);
-        }
-        if (c.methodDigest != p.methodDigest) revert Claim_MethodDiffers(c.methodDigest, p.methodDigest);
     }
 
-    function _checkFigures(Claim calldata c, Project storage p) private view {
+    function _checkFigures(Claim calldata c, Account memory a) private view {
         if (c.standardErrorKg == 0 || c.deductionKg == 0) revert Claim_UncertaintyAbsent();
-        if (c.priorGrossKg != p.grossKg) revert Claim_PriorGrossDiffers(c.priorGrossKg, p.grossKg);
-        if (c.compensatedKg != p.compensatedKg) revert Claim_CompensatedDiffers(c.compensatedKg, p.compensatedKg);
+        if (c.priorGrossKg != a.grossKg) revert Claim_PriorGrossDiffers(c.priorGrossKg, a.grossKg);
+        if (c.compensatedKg != a.compensatedKg) revert Claim_CompensatedDiffers(c.compensatedKg, a.compensatedKg);
         if (c.grossKg == 0) revert Claim_GrossZero();
         unchecked {
             int256 expected = int256(uint256(c.estimateKg)) - int256(uint256(c.deductionKg))
                 - int256(uint256(c.priorGrossKg)) + int256(uint256(c.compensatedKg));
             if (int256(uint256(c.grossKg)) != expected) revert Claim_IdentityBroken(c.grossKg, expected);
-            uint256 minimum = (uint256(c.grossKg) * p.minBufferBps + BPS - 1) / BPS;
+            uint256 minimum = (uint256(c.grossKg) * a.minBufferBps + BPS - 1) / BPS;
             if (c.bufferKg < minimum) revert Claim_BufferTooSmall(c.bufferKg, minimum);
         }
         if (c.bufferKg >= c.grossKg) revert Claim_BufferTooLarge(c.bufferKg, c.grossKg);
@@ -358,31 +387,36 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         _nonces[verifier][nonce >> 8] = bits | bit;
     }
 
-    function _recordBatch(Claim calldata c, Project storage p) private returns (uint256 id) {
+    function _recordBatch(Claim calldata c, uint24 projectIndex) private returns (uint256 id) {
         if (c.batchId == 0) revert Claim_BatchIdZero();
         if (c.contentRoot == 0 || c.evidenceRoot == 0 || c.planDigest == 0) revert Claim_RootZero();
         if (idOfContentRoot[c.contentRoot] != 0) {
             revert Claim_ContentRootUsed(c.contentRoot, idOfContentRoot[c.contentRoot]);
         }
         Batch storage b = _batches[CreditId.batchKey(c.batchId)];
-        if (b.grossKg != 0) revert Claim_BatchKnown(c.batchId);
+        if (b.issued != 0) revert Claim_BatchKnown(c.batchId);
 
         id = CreditId.pack(c.projectId, c.vintage, c.batchId);
         idOfContentRoot[c.contentRoot] = id;
-        b.grossKg = c.grossKg;
-        b.bufferKg = c.bufferKg;
-        b.periodStart = c.periodStart;
-        b.periodEnd = c.periodEnd;
-        b.lockedUntil = uint40(block.timestamp + c.challengeWindow);
-        b.projectIndex = p.index;
+        b.issued = Packed.pack(Issued({
+            grossKg: c.grossKg,
+            bufferKg: c.bufferKg,
+            periodStart: c.periodStart,
+            periodEnd: c.periodEnd,
+            lockedUntil: SafeCast.toUint40(block.timestamp + c.challengeWindow),
+            projectIndex: projectIndex
+        }));
+    }
 
-        p.lastPeriodEnd = c.periodEnd;
-        p.grossKg += c.grossKg;
-        p.bufferIssuedKg += c.bufferKg;
+    function _updateProject(Claim calldata c, Project storage p, Account memory a, uint64 deficitKg) private {
+        a.lastPeriodEnd = c.periodEnd;
+        a.grossKg += c.grossKg;
+        a.bufferIssuedKg += c.bufferKg;
+        p.account = Packed.pack(a);
         // gross > 0 says: lower bound of the change > all credits issued and not compensated. Nothing is owed any more.
-        if (p.deficitKg != 0) {
-            emit DeficitMadeGood(c.projectId, p.deficitKg);
-            p.deficitKg = 0;
+        if (deficitKg != 0) {
+            p.state.deficitKg = 0;
+            emit DeficitMadeGood(c.projectId, deficitKg);
         }
     }
 
@@ -396,7 +430,7 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         for (uint256 i = 0; i < count; ++i) {
             bytes32 key = keys[i];
             if (key <= before) revert Plots_NotAscending(before, key); // refuses the zero key too
-            uint32 spent = spentUntil[key];
+            uint256 spent = spentUntil[key];
             if (start < spent) revert Plot_AlreadySpent(key, spent, start);
             spentUntil[key] = end;
             before = key;
@@ -434,7 +468,7 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         _burn(account, id, kg);
         // The burn succeeded, so kg is no more than the batch's gross and fits.
         // forge-lint: disable-next-line(unsafe-typecast)
-        _batches[uint144(id)].retiredKg += uint64(kg);
+        _batches[uint144(id)].used.retiredKg += uint64(kg);
         certificateId = ++certificateCount;
         emit Retired(
             certificateId,
@@ -466,29 +500,35 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         Project storage p = _project(projectId);
         if (_reversalKnown[projectId][reasonDigest]) revert Reversal_Known(projectId, reasonDigest);
         _reversalKnown[projectId][reasonDigest] = true;
-        uint64 outstanding = p.grossKg - p.compensatedKg - p.deficitKg;
+        Account memory account = Packed.unpackAccount(p.account);
+        State storage state = p.state;
+        uint64 outstanding = account.grossKg - account.compensatedKg - state.deficitKg;
         if (kg > outstanding) revert Reversal_ExceedsIssued(kg, outstanding);
 
         uint64 uncovered = kg;
         for (uint256 i = 0; i < ids.length && uncovered != 0; ++i) {
-            uncovered -= _burnBuffer(ids[i], p, uncovered);
+            uncovered -= _burnBuffer(projectId, state.index, ids[i], uncovered);
         }
-        p.compensatedKg += kg - uncovered;
-        if (uncovered != 0 && p.bufferIssuedKg != p.compensatedKg) {
-            revert Reversal_BufferLeft(p.bufferIssuedKg - p.compensatedKg, uncovered);
-        }
-        p.deficitKg += uncovered;
-        p.reversedKg += kg;
-        emit Reversed(projectId, reasonDigest, msg.sender, kg, kg - uncovered, uncovered, p.deficitKg);
+        account.compensatedKg += kg - uncovered;
+        p.account = Packed.pack(account);
+        uint64 bufferLeft = account.bufferIssuedKg - account.compensatedKg;
+        if (uncovered != 0 && bufferLeft != 0) revert Reversal_BufferLeft(bufferLeft, uncovered);
+        state.deficitKg += uncovered;
+        state.reversedKg += kg;
+        emit Reversed(projectId, reasonDigest, msg.sender, kg, kg - uncovered, uncovered, state.deficitKg);
     }
 
-    function _burnBuffer(uint256 id, Project storage p, uint64 wanted) private returns (uint64 burned) {
+    function _burnBuffer(bytes32 projectId, uint24 projectIndex, uint256 id, uint64 wanted)
+        private
+        returns (uint64 burned)
+    {
         Batch storage b = _batch(id);
-        if (b.projectIndex != p.index) revert Batch_NotOfProject(id, p.projectId);
-        uint64 held = b.bufferKg - b.bufferBurnedKg;
+        Issued memory issued = Packed.unpackIssued(b.issued);
+        if (issued.projectIndex != projectIndex) revert Batch_NotOfProject(id, projectId);
+        uint64 held = issued.bufferKg - b.used.bufferBurnedKg;
         burned = held < wanted ? held : wanted;
         if (burned != 0) {
-            b.bufferBurnedKg += burned;
+            b.used.bufferBurnedKg += burned;
             emit TransferSingle(msg.sender, address(this), address(0), id, burned);
         }
     }
@@ -502,12 +542,11 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
             for (uint256 i = 0; i < ids.length; ++i) {
                 uint256 id = ids[i];
                 // forge-lint: disable-next-line(unsafe-typecast)
-                uint40 lockedUntil = _batches[uint144(id)].lockedUntil;
+                uint40 lockedUntil = Packed.lockedUntil(_batches[uint144(id)].issued);
                 if (block.timestamp < lockedUntil) revert Batch_Locked(id, lockedUntil);
                 if (to != address(0)) {
-                    // forge-lint: disable-next-line(unsafe-typecast)
-                    Project storage p = _projects[uint96(id >> 160)];
-                    if (p.paused) revert Project_Paused(p.projectId);
+                    bytes32 projectId = _projectIdOfKey[uint96(id >> 160)];
+                    if (_projects[projectId].state.paused) revert Project_Paused(projectId);
                 }
             }
         }
@@ -522,7 +561,7 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         if (!_isBatch(id)) return 0;
         // forge-lint: disable-next-line(unsafe-typecast)
         Batch storage b = _batches[uint144(id)];
-        return b.bufferKg - b.bufferBurnedKg;
+        return Packed.unpackIssued(b.issued).bufferKg - b.used.bufferBurnedKg;
     }
 
     /// @notice Credits of a batch that exist: all holders and the buffer.
@@ -530,7 +569,7 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         if (!_isBatch(id)) return 0;
         // forge-lint: disable-next-line(unsafe-typecast)
         Batch storage b = _batches[uint144(id)];
-        return b.grossKg - b.retiredKg - b.bufferBurnedKg;
+        return Packed.unpackIssued(b.issued).grossKg - b.used.retiredKg - b.used.bufferBurnedKg;
     }
 
     /// @notice The EIP-712 digest that a verifier signs.
@@ -542,12 +581,29 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         return _domainSeparatorV4();
     }
 
-    function projects(bytes32 projectId) external view returns (Project memory) {
-        return _project(projectId);
+    function projects(bytes32 projectId) external view returns (ProjectInfo memory) {
+        Project storage p = _project(projectId);
+        Account memory a = Packed.unpackAccount(p.account);
+        State memory s = p.state;
+        return ProjectInfo({
+            projectId: projectId,
+            methodDigest: p.methodDigest,
+            lastPeriodEnd: a.lastPeriodEnd,
+            challengeWindow: s.challengeWindow,
+            grossKg: a.grossKg,
+            compensatedKg: a.compensatedKg,
+            bufferIssuedKg: a.bufferIssuedKg,
+            minBufferBps: a.minBufferBps,
+            paused: s.paused,
+            index: s.index,
+            deficitKg: s.deficitKg,
+            reversedKg: s.reversedKg,
+            uri: p.uri
+        });
     }
 
     function projectKnown(bytes32 projectId) external view returns (bool) {
-        return projectId != 0 && _projects[CreditId.projectKey(projectId)].projectId == projectId;
+        return _projects[projectId].account != 0;
     }
 
     function projectCount() external view returns (uint256) {
@@ -561,11 +617,11 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
     /// @notice A batch by its batch id. Reverts when it was never issued; ask `batchKnown` first.
     function batches(bytes32 batchId) external view returns (BatchInfo memory) {
         Batch storage b = _batches[CreditId.batchKey(batchId)];
-        if (b.grossKg == 0) revert Batch_Unknown(uint256(batchId));
+        if (b.issued == 0) revert Batch_Unknown(uint256(batchId));
         // The year was checked to fit the vintage's 16 bits at issue.
         // forge-lint: disable-next-line(unsafe-typecast)
-        uint16 vintage = uint16(CalendarYear.ofDay(b.periodEnd - 1));
-        return _info(CreditId.pack(_projectIds[b.projectIndex], vintage, batchId), b);
+        uint16 vintage = uint16(CalendarYear.ofDay(Packed.unpackIssued(b.issued).periodEnd - 1));
+        return _info(CreditId.pack(_projectIdOf(b), vintage, batchId), b);
     }
 
     /// @notice A batch by its token id.
@@ -574,11 +630,11 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
     }
 
     function batchKnown(bytes32 batchId) external view returns (bool) {
-        return _batches[CreditId.batchKey(batchId)].grossKg != 0;
+        return _batches[CreditId.batchKey(batchId)].issued != 0;
     }
 
     function projectIdOf(uint256 id) external view returns (bytes32) {
-        return _projectIds[_batch(id).projectIndex];
+        return _projectIdOf(_batch(id));
     }
 
     function contentRootUsed(bytes32 contentRoot) external view returns (bool) {
@@ -595,8 +651,7 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
 
     /// @notice The project's page; the same for all its batches.
     function uri(uint256 id) public view override returns (string memory) {
-        // forge-lint: disable-next-line(unsafe-typecast)
-        return _projects[uint96(id >> 160)].uri;
+        return _projects[_projectIdOfKey[uint96(id >> 160)]].uri;
     }
 
     function supportsInterface(bytes4 interfaceId) public view override(ERC1155, AccessControl) returns (bool) {
@@ -606,17 +661,21 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
     // ---------------------------------------------------------------- private views
 
     function _project(bytes32 projectId) private view returns (Project storage p) {
-        p = _projects[CreditId.projectKey(projectId)];
-        if (projectId == 0 || p.projectId != projectId) revert Project_Unknown(projectId);
+        p = _projects[projectId];
+        if (p.account == 0) revert Project_Unknown(projectId);
     }
 
     /// @dev True only for an id that `issue` returned: batch, project and vintage must fit each other.
     function _isBatch(uint256 id) private view returns (bool) {
         (uint96 projectKey, uint16 vintage, uint144 batchKey) = CreditId.unpack(id);
         Batch storage b = _batches[batchKey];
-        if (b.grossKg == 0) return false;
-        return CreditId.projectKey(_projectIds[b.projectIndex]) == projectKey
-            && CalendarYear.ofDay(b.periodEnd - 1) == vintage;
+        if (b.issued == 0) return false;
+        return CreditId.projectKey(_projectIdOf(b)) == projectKey
+            && CalendarYear.ofDay(Packed.unpackIssued(b.issued).periodEnd - 1) == vintage;
+    }
+
+    function _projectIdOf(Batch storage b) private view returns (bytes32) {
+        return _projectIds[Packed.unpackIssued(b.issued).projectIndex];
     }
 
     function _batch(uint256 id) private view returns (Batch storage) {
@@ -626,19 +685,20 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
     }
 
     function _info(uint256 id, Batch storage b) private view returns (BatchInfo memory info) {
-        bytes32 projectId = _projectIds[b.projectIndex];
+        Issued memory issued = Packed.unpackIssued(b.issued);
+        Used memory used = b.used;
         (, info.vintage,) = CreditId.unpack(id);
         info.id = id;
-        info.projectId = projectId;
-        info.periodStart = b.periodStart;
-        info.periodEnd = b.periodEnd;
-        info.lockedUntil = b.lockedUntil;
-        info.issuedAt = b.lockedUntil - _projects[CreditId.projectKey(projectId)].challengeWindow;
-        info.grossKg = b.grossKg;
-        info.bufferIssuedKg = b.bufferKg;
-        info.bufferBurnedKg = b.bufferBurnedKg;
-        info.bufferKg = b.bufferKg - b.bufferBurnedKg;
-        info.retiredKg = b.retiredKg;
-        info.supplyKg = b.grossKg - b.retiredKg - b.bufferBurnedKg;
+        info.projectId = _projectIds[issued.projectIndex];
+        info.periodStart = issued.periodStart;
+        info.periodEnd = issued.periodEnd;
+        info.lockedUntil = issued.lockedUntil;
+        info.issuedAt = issued.lockedUntil - _projects[info.projectId].state.challengeWindow;
+        info.grossKg = issued.grossKg;
+        info.bufferIssuedKg = issued.bufferKg;
+        info.bufferBurnedKg = used.bufferBurnedKg;
+        info.bufferKg = issued.bufferKg - used.bufferBurnedKg;
+        info.retiredKg = used.retiredKg;
+        info.supplyKg = issued.grossKg - used.retiredKg - used.bufferBurnedKg;
     }
 }

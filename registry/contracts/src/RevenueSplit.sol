@@ -6,6 +6,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IRevenueSplit} from "./interfaces/IRevenueSplit.sol";
+import {PayeeLedger, PayeeLedgerLib} from "./libraries/PayeeLedger.sol";
 
 /// @title Sends a project's revenue home
 /// @notice Payees of a project hold shares of a million. Money is pulled, by the payee or by anyone on its behalf, and
@@ -21,14 +22,14 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
     struct Book {
         uint96 deposited; // over all epochs
         uint96 open;
-        uint32 epoch;
+        uint24 epoch;
     }
 
-    /// @dev One slot. `numerator` is the sum of D_e * s_e over the epochs before `settledEpoch`: < 2^96 * 10^6 < 2^128.
-    struct Ledger {
-        uint128 numerator;
-        uint96 claimed;
-        uint32 settledEpoch;
+    /// @dev The books of one project in one token.
+    struct Books {
+        Book book;
+        mapping(uint256 epoch => uint256) closed; // deposits of the epochs before `book.epoch`
+        mapping(address payee => PayeeLedger) ledgers;
     }
 
     // ---------------------------------------------------------------- constants
@@ -39,19 +40,17 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
     // ---------------------------------------------------------------- storage
 
     /// @notice The project's current epoch; 0 before the first shares are set.
-    mapping(bytes32 projectId => uint32) public currentEpoch;
-    /// @notice A payee's shares of a million in an epoch; 0 for who is no payee then.
-    mapping(bytes32 projectId => mapping(uint32 epoch => mapping(address payee => uint32))) public sharesOf;
+    mapping(bytes32 projectId => uint24) public currentEpoch;
+    /// @dev Shares by epoch and payee in one word, which saves a hash at each claim.
+    mapping(bytes32 projectId => mapping(uint256 epochAndPayee => uint256)) private _shares;
 
-    mapping(bytes32 projectId => mapping(address token => Book)) private _books;
-    mapping(bytes32 projectId => mapping(address token => mapping(uint32 epoch => uint96))) private _closed;
-    mapping(bytes32 projectId => mapping(address token => mapping(address payee => Ledger))) private _ledgers;
+    mapping(bytes32 projectId => mapping(address token => Books)) private _books;
 
     // ---------------------------------------------------------------- events
 
-    event SharesSet(bytes32 indexed projectId, uint32 indexed epoch, address[] payees, uint32[] shares);
+    event SharesSet(bytes32 indexed projectId, uint24 indexed epoch, address[] payees, uint32[] shares);
     event Deposited(
-        bytes32 indexed projectId, address indexed token, address indexed from, uint32 epoch, uint256 amount
+        bytes32 indexed projectId, address indexed token, address indexed from, uint24 epoch, uint256 amount
     );
     event Claimed(bytes32 indexed projectId, address indexed token, address indexed payee, uint256 amount);
 
@@ -86,8 +85,8 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
         if (payees.length == 0 || payees.length > MAX_PAYEES) {
             revert Shares_CountInvalid(payees.length, MAX_PAYEES);
         }
-        uint32 epoch = ++currentEpoch[projectId];
-        mapping(address => uint32) storage sharesNow = sharesOf[projectId][epoch];
+        uint24 epoch = ++currentEpoch[projectId];
+        mapping(uint256 => uint256) storage sharesNow = _shares[projectId];
         address before;
         uint256 sum;
         for (uint256 i = 0; i < payees.length; ++i) {
@@ -95,7 +94,7 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
             if (payee == address(this) || payee == address(0)) revert Shares_PayeeInvalid(payee);
             if (payee <= before) revert Shares_NotAscending(before, payee);
             if (shares[i] == 0) revert Shares_Zero(payee);
-            sharesNow[payee] = shares[i];
+            sharesNow[_shareKey(epoch, payee)] = shares[i];
             sum += shares[i];
             before = payee;
         }
@@ -110,12 +109,13 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
     function deposit(bytes32 projectId, address token, uint256 amount) external nonReentrant {
         if (amount == 0) revert Deposit_AmountZero();
         if (amount > type(uint96).max) revert Deposit_TooLarge(amount);
-        uint32 epoch = currentEpoch[projectId];
+        uint24 epoch = currentEpoch[projectId];
         if (epoch == 0) revert Deposit_NoShares(projectId);
 
-        Book memory book = _books[projectId][token];
+        Books storage books = _books[projectId][token];
+        Book memory book = books.book;
         if (book.epoch != epoch) {
-            if (book.open != 0) _closed[projectId][token][book.epoch] = book.open;
+            if (book.open != 0) books.closed[book.epoch] = book.open;
             book.open = 0;
             book.epoch = epoch;
         }
@@ -124,7 +124,7 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
         uint96 added = uint96(amount);
         book.open += added;
         book.deposited += added;
-        _books[projectId][token] = book;
+        books.book = book;
         emit Deposited(projectId, token, msg.sender, epoch, amount);
 
         uint256 held = IERC20(token).balanceOf(address(this));
@@ -145,48 +145,61 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
         return _payOut(projectId, token, payee);
     }
 
-    /// @notice Carries a payee's book forward to an epoch without paying, for one who let more epochs pass than fit in a
-    /// single transaction.
-    function settle(bytes32 projectId, address token, address payee, uint32 untilEpoch) external nonReentrant {
-        Book memory book = _books[projectId][token];
-        if (untilEpoch > book.epoch) untilEpoch = book.epoch;
-        _ledgers[projectId][token][payee] = _carry(projectId, token, payee, untilEpoch);
+    /// @notice Carries a payee's ledger forward to an epoch without paying, for one who let more epochs pass than fit into
+    /// a single transaction.
+    function settle(bytes32 projectId, address token, address payee, uint24 untilEpoch) external {
+        Books storage books = _books[projectId][token];
+        uint256 latest = books.book.epoch;
+        (uint256 numerator, uint256 paid, uint256 shares, uint256 epoch) =
+            _carry(projectId, books, payee, untilEpoch < latest ? untilEpoch : latest);
+        books.ledgers[payee] = PayeeLedgerLib.pack(numerator, paid, shares, epoch);
     }
 
-    function _payOut(bytes32 projectId, address token, address payee) private nonReentrant returns (uint256 amount) {
-        Book memory book = _books[projectId][token];
-        Ledger memory ledger = _carry(projectId, token, payee, book.epoch);
-        amount = _entitlement(projectId, payee, book, ledger) - ledger.claimed;
-        if (amount == 0) revert Payout_NothingDue(projectId, token, payee);
-        // claimed + amount is an entitlement, which is no more than all deposits.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        ledger.claimed += uint96(amount);
-        _ledgers[projectId][token][payee] = ledger;
+    /// @dev The ledger is written before the token is called, so a second entry finds nothing due. Not within a deposit,
+    /// whose money is booked but may not have come yet.
+    function _payOut(bytes32 projectId, address token, address payee) private nonReentrantView returns (uint256 amount) {
+        Books storage books = _books[projectId][token];
+        uint256 open = books.book.open;
+        (uint256 numerator, uint256 paid, uint256 shares, uint256 epoch) =
+            _carry(projectId, books, payee, books.book.epoch);
+        unchecked {
+            // Widths: see PayeeLedger. Entitlements never fall, so `paid` is no more than the entitlement.
+            uint256 entitlement = (numerator + open * shares) / SHARES;
+            amount = entitlement - paid;
+            if (amount == 0) revert Payout_NothingDue(projectId, token, payee);
+            books.ledgers[payee] = PayeeLedgerLib.pack(numerator, entitlement, shares, epoch);
+        }
         emit Claimed(projectId, token, payee, amount);
         IERC20(token).safeTransfer(payee, amount);
     }
 
     // ---------------------------------------------------------------- views
 
+    /// @notice A payee's shares of a million in an epoch; 0 for who is no payee then.
+    function sharesOf(bytes32 projectId, uint24 epoch, address payee) public view returns (uint32) {
+        // No share is above SHARES.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return uint32(_shares[projectId][_shareKey(epoch, payee)]);
+    }
+
     /// @notice Deposits of a project in a token, over all epochs.
     function deposited(bytes32 projectId, address token) external view returns (uint256) {
-        return _books[projectId][token].deposited;
+        return _books[projectId][token].book.deposited;
     }
 
     /// @notice Deposits made while an epoch was the current one.
-    function depositedIn(bytes32 projectId, address token, uint32 epoch) external view returns (uint256) {
-        Book memory book = _books[projectId][token];
-        return epoch == book.epoch ? book.open : _closed[projectId][token][epoch];
+    function depositedIn(bytes32 projectId, address token, uint24 epoch) external view returns (uint256) {
+        Books storage books = _books[projectId][token];
+        return epoch == books.book.epoch ? books.book.open : books.closed[epoch];
     }
 
     /// @notice All that a payee ever was entitled to, paid or not.
     function entitled(bytes32 projectId, address token, address payee) public view returns (uint256) {
-        Book memory book = _books[projectId][token];
-        return _entitlement(projectId, payee, book, _carry(projectId, token, payee, book.epoch));
+        return _numerator(projectId, _books[projectId][token], payee) / SHARES;
     }
 
-    function claimed(bytes32 projectId, address token, address payee) public view returns (uint256) {
-        return _ledgers[projectId][token][payee].claimed;
+    function claimed(bytes32 projectId, address token, address payee) public view returns (uint256 paid) {
+        (, paid,,) = _books[projectId][token].ledgers[payee].unpack();
     }
 
     function claimable(bytes32 projectId, address token, address payee) external view returns (uint256) {
@@ -197,54 +210,50 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
     /// @param payees All who had shares in an epoch with deposits (see `SharesSet`), strictly ascending. Shares of an epoch
     /// add to SHARES, so the numerators show by themselves whether anybody is missing; then the call is refused.
     function remainder(bytes32 projectId, address token, address[] calldata payees) external view returns (uint256) {
-        Book memory book = _books[projectId][token];
+        Books storage books = _books[projectId][token];
+        uint256 total = books.book.deposited;
         uint256 numerators;
         uint256 entitlements;
         address before;
         for (uint256 i = 0; i < payees.length; ++i) {
-            address payee = payees[i];
-            if (payee <= before) revert Remainder_PayeesNotAscending(before, payee);
-            before = payee;
-            Ledger memory ledger = _carry(projectId, token, payee, book.epoch);
-            numerators += _numerator(projectId, payee, book, ledger);
-            entitlements += _entitlement(projectId, payee, book, ledger);
+            if (payees[i] <= before) revert Remainder_PayeesNotAscending(before, payees[i]);
+            before = payees[i];
+            uint256 numerator = _numerator(projectId, books, payees[i]);
+            numerators += numerator;
+            entitlements += numerator / SHARES;
         }
-        if (numerators != uint256(book.deposited) * SHARES) revert Remainder_PayeesIncomplete(projectId, token);
-        return book.deposited - entitlements;
+        if (numerators != total * SHARES) revert Remainder_PayeesIncomplete(projectId, token);
+        return total - entitlements;
     }
 
     // ---------------------------------------------------------------- private views
 
-    /// @dev A payee's ledger with all epochs before `untilEpoch` added in.
-    function _carry(bytes32 projectId, address token, address payee, uint32 untilEpoch)
+    function _shareKey(uint256 epoch, address payee) private pure returns (uint256) {
+        return (epoch << 160) | uint160(payee);
+    }
+
+    /// @dev The numerator of a payee's entitlement up to now.
+    function _numerator(bytes32 projectId, Books storage books, address payee) private view returns (uint256) {
+        (uint256 numerator,, uint256 shares,) = _carry(projectId, books, payee, books.book.epoch);
+        return numerator + books.book.open * shares;
+    }
+
+    /// @dev A payee's ledger with all epochs before `untilEpoch` added in. Epochs count from 1.
+    function _carry(bytes32 projectId, Books storage books, address payee, uint256 untilEpoch)
         private
         view
-        returns (Ledger memory ledger)
+        returns (uint256 numerator, uint256 paid, uint256 shares, uint256 epoch)
     {
-        ledger = _ledgers[projectId][token][payee];
-        while (ledger.settledEpoch < untilEpoch) {
-            uint96 amount = _closed[projectId][token][ledger.settledEpoch];
-            if (amount != 0) {
-                ledger.numerator += uint128(amount) * sharesOf[projectId][ledger.settledEpoch][payee];
+        (numerator, paid, shares, epoch) = books.ledgers[payee].unpack();
+        if (epoch >= untilEpoch) return (numerator, paid, shares, epoch);
+        unchecked {
+            // Widths: see PayeeLedger.
+            if (epoch == 0) epoch = 1;
+            for (; epoch < untilEpoch; ++epoch) {
+                uint256 amount = books.closed[epoch];
+                if (amount != 0) numerator += amount * _shares[projectId][_shareKey(epoch, payee)];
             }
-            ++ledger.settledEpoch;
         }
-    }
-
-    /// @dev `ledger` must be carried to `book.epoch`.
-    function _numerator(bytes32 projectId, address payee, Book memory book, Ledger memory ledger)
-        private
-        view
-        returns (uint256)
-    {
-        return uint256(ledger.numerator) + uint256(book.open) * sharesOf[projectId][book.epoch][payee];
-    }
-
-    function _entitlement(bytes32 projectId, address payee, Book memory book, Ledger memory ledger)
-        private
-        view
-        returns (uint256)
-    {
-        return _numerator(projectId, payee, book, ledger) / SHARES;
+        shares = _shares[projectId][_shareKey(epoch, payee)];
     }
 }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from shapely import Polygon, box
+from shapely import Polygon, box, intersection, union
 
 from apps.demo.definition import Definition, PlotRow
 from models.simulator import Draws, Trees, draw_cells
@@ -15,6 +16,8 @@ from models.simulator.crew import SMALLEST_DBH_CM
 from models.simulator.stand import inside
 
 CELL_M = 20
+SMALLEST_M2 = 150.0
+MILLIMETRE = 0.001
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,25 @@ def sample_plots(definition: Definition, first: Trees, last: Trees, draws: Draws
     return tuple(out)
 
 
-def cells(plot: PlotRow) -> list[Polygon]:
-    """Cells of the site's 20 m grid cut at the plot's boundary; a cell cut in two is two."""
+@cache
+def cells(plot: PlotRow) -> tuple[Polygon, ...]:
+    """Cells of the site's 20 m grid cut at the plot's boundary; together they are the plot.
+
+    A cell cut in two is two, and a piece too small to measure belongs to the neighbour it shares the longest border with.
+    """
     polygon = Polygon(plot.ring_m)
     low_x, low_y, high_x, high_y = (int(v // CELL_M) for v in polygon.bounds)
-    out = []
+    pieces: list[Polygon] = []
     for row in range(low_y, high_y + 1):
         for col in range(low_x, high_x + 1):
             x, y = col * CELL_M, row * CELL_M
-            piece = polygon.intersection(box(x, y, x + CELL_M, y + CELL_M))
-            parts = piece.geoms if hasattr(piece, "geoms") else [piece]
-            out += [p for p in parts if isinstance(p, Polygon) and p.area > 1e-6]
-    return out
+            cut = intersection(polygon, box(x, y, x + CELL_M, y + CELL_M), grid_size=MILLIMETRE)
+            pieces += [p for p in getattr(cut, "geoms", [cut]) if isinstance(p, Polygon) and not p.is_empty]
+    while (small := min(pieces, key=lambda p: float(p.area))).area < SMALLEST_M2:
+        pieces.remove(small)
+        best = max(pieces, key=lambda p: float(small.intersection(p).length))
+        pieces[pieces.index(best)] = union(small, best, grid_size=MILLIMETRE)
+    return tuple(pieces)
 
 
 def _sample(

@@ -19,7 +19,9 @@ from models.simulator.satellite import Cover, Scene, see
 from models.simulator.stand import inside
 
 CELL_M = 10
-SCENES_PER_YEAR = 13
+SCENES_PER_YEAR = 14
+# The archive reaches back beyond the first survey, so that every season was seen before the first treatment.
+DAYS_BEFORE = 365
 REVISIT_DAYS = 5
 CANOPY_FROM_M = 2.0
 STAC_VERSION = "1.0.0"
@@ -62,6 +64,7 @@ def write_stac(site: SimulatedSite, folder: Path) -> list[Path]:
 def scene_days(site: SimulatedSite) -> list[tuple[date, float]]:
     """Days of usable passes on a five-day revisit, and how cloudy each is; the rainy season is cloudier (梅雨)."""
     first, last = site.definition.days
+    first -= timedelta(days=DAYS_BEFORE)
     wanted = round((last - first).days / 365.25 * SCENES_PER_YEAR)
     jitter = site.draws.uniform("satellite/jitter", wanted)
     luck = site.draws.uniform("satellite/cloud", wanted)
@@ -110,7 +113,7 @@ class CoverHistory:
 
     def at(self, day: date) -> Cover:
         """Cover on a day: steady growth, a drop on the day of a treatment, slash that fades under herbs."""
-        share = (day - self.days[0]).days / (self.days[1] - self.days[0]).days
+        share = max(0.0, (day - self.days[0]).days / (self.days[1] - self.days[0]).days)
         evergreen = self.evergreen[0] + share * (self.evergreen[1] - self.evergreen[0])
         deciduous = self.deciduous[0] + share * (self.deciduous[1] - self.deciduous[0])
         slash = np.full(evergreen.shape, 0.12)
@@ -125,8 +128,8 @@ class CoverHistory:
                 late = end + (overshoot - 1) * left * np.minimum(end - start, 0)
                 now[here] = (start if after < 0 else np.maximum(late, 0))[here]
             if after >= 0:
-                fades = np.exp(-after / (240.0 if kind == "thin" else 420.0))
-                slash[here] = np.maximum(slash[here], 0.95 * fades)
+                fades = np.exp(-after / (240.0 if kind == "thin" else 540.0))
+                slash[here] = np.maximum(slash[here], (0.6 if kind == "thin" else 0.95) * fades)
         return Cover(evergreen, deciduous, slash)
 
 

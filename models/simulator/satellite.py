@@ -16,9 +16,10 @@ SHADOW, VEGETATION, BARE, CLOUD_MEDIUM, CLOUD_HIGH, CIRRUS = 3, 4, 5, 8, 9, 10
 EVERGREEN_SUMMER = np.array([0.024, 0.265, 0.098, 0.042])
 EVERGREEN_WINTER = np.array([0.027, 0.215, 0.094, 0.042])
 DECIDUOUS_SUMMER = np.array([0.028, 0.360, 0.165, 0.070])
-DECIDUOUS_WINTER = np.array([0.070, 0.205, 0.190, 0.115])
+DECIDUOUS_WINTER = np.array([0.055, 0.225, 0.158, 0.088])  # bare crowns over evergreen shrubs
 SLASH = np.array([0.115, 0.215, 0.275, 0.205])
-HERBS_SUMMER = np.array([0.045, 0.330, 0.200, 0.105])
+HERBS_WINTER = np.array([0.090, 0.200, 0.200, 0.135])
+HERBS_SUMMER = np.array([0.050, 0.305, 0.225, 0.125])
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,14 @@ def see(
     leaf = float(np.clip((green - 0.2) / 0.45, 0, 1))
     evergreen = EVERGREEN_WINTER + green * (EVERGREEN_SUMMER - EVERGREEN_WINTER)
     deciduous = DECIDUOUS_WINTER + leaf * (DECIDUOUS_SUMMER - DECIDUOUS_WINTER)
-    herbs = DECIDUOUS_WINTER + leaf * (HERBS_SUMMER - DECIDUOUS_WINTER)
+    herbs = HERBS_WINTER + leaf * (HERBS_SUMMER - HERBS_WINTER)
     bare = np.clip(1 - cover.evergreen - cover.deciduous, 0, 1)
+    lit = bare * (0.3 + 0.7 * bare)  # the ground of a small gap lies in shade
     mixed = (
         cover.evergreen[..., None] * evergreen
         + cover.deciduous[..., None] * deciduous
-        + (bare * cover.slash)[..., None] * SLASH
-        + (bare * (1 - cover.slash))[..., None] * herbs
+        + (lit * cover.slash)[..., None] * SLASH
+        + (lit * (1 - cover.slash))[..., None] * herbs
     )
     shape = bare.shape
     noise = draws.normal(f"{stage}/noise", 4 * bare.size).reshape(*shape, 4)

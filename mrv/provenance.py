@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -123,20 +124,17 @@ def _sources(rooms: Iterable[str], top: Path) -> dict[str, bytes]:
     return found
 
 
-def source_digest(rooms: Iterable[str] = ALL_ROOMS, top: Path = TOP) -> str:
+@cache
+def source_digest(rooms: tuple[str, ...] = ALL_ROOMS, top: Path = TOP) -> str:
     """Digest over the names and bytes of every Python file of some rooms, the same in a clone and in the installed wheel."""
     return digest_doc({name: digest_bytes(data) for name, data in _sources(rooms, top).items()})
 
 
+@cache
 def measuring_digest(top: Path = TOP) -> str:
     """Digest of the program text that kilograms rest on (``models/`` and ``mrv/`` without the simulator)."""
     sources = _sources(MEASURING_ROOMS, top)
     return digest_doc({n: digest_bytes(d) for n, d in sources.items() if not n.startswith(_NOT_MEASURING)})
-
-
-def tables_digest(tables: Mapping[str, bytes]) -> str:
-    """Digest over the names and bytes of the reference tables."""
-    return digest_doc({name: digest_bytes(data) for name, data in tables.items()})
 
 
 def environment(*, lock_digest: str = "") -> dict[str, Any]:

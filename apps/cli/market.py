@@ -112,10 +112,11 @@ def retire(
         ws, name, kg, beneficiary=beneficiary, purpose=purpose, country=country, consumption=consumption
     )
     if certificate is not None:
-        from apps.papers_of import certificate_of_event
         from apps.pdf import render_certificate
+        from apps.web.reads import Reader
 
-        render_certificate(certificate_of_event(ws, name, retired), certificate)
+        work.index_events(ws)
+        render_certificate(Reader(ws).certificate(retired.certificate_id), certificate)
     session.tell(
         f"Retired {kg:,} kg for {beneficiary}: certificate {retired.certificate_id}",
         f"{beneficiary} のため {kg:,} kg を無効化しました: 証明書 {retired.certificate_id}",
@@ -156,10 +157,13 @@ def statement(session: Session, project_id: str | None, csv_path: Path | None, p
     if csv_path is not None:
         write_csv(csv_path, rows)
     if pdf_path is not None:
-        from apps.papers_of import statement_sheet
         from apps.pdf import render_statement
+        from apps.web.reads import Reader
 
-        render_statement(statement_sheet(ws, project), pdf_path)
+        work.index_events(ws)
+        sheet = Reader(ws).project(project).statement
+        assert sheet is not None, "the statement above was read from the chain"
+        render_statement(sheet, pdf_path)
     if not session.as_json and csv_path is None and pdf_path is None:
         buffer = io.StringIO()
         csv.writer(buffer).writerows(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -132,8 +133,8 @@ def issue(session: Session, batch: str | None, as_flow: bool) -> None:
     else:
         issued = work.issue(ws, name)
     session.tell(
-        f"On chain: transaction {issued.tx_hash} in block {issued.block}",
-        f"チェーンに記録: 取引 {issued.tx_hash}（ブロック {issued.block}）",
+        f"On chain: transaction {issued.event.tx_hash} in block {issued.event.block}",
+        f"チェーンに記録: 取引 {issued.event.tx_hash}（ブロック {issued.event.block}）",
     )
     session.result(issued.to_doc())
 
@@ -204,14 +205,17 @@ def watch(session: Session, project_id: str | None, stac: str | None) -> None:
     ws = session.open()
     seen = work.watch(ws, project_id or work.only_project_id(ws), stac)
     session.tell(
-        f"{seen.new_scenes} new scenes; {len(seen.alerts)} alerts",
-        f"新しい画像 {seen.new_scenes} 枚、警報 {len(seen.alerts)} 件",
+        f"{seen.scenes_new} new scenes; {len(seen.alerts)} new alerts",
+        f"新しい画像 {seen.scenes_new} 枚、新しい警報 {len(seen.alerts)} 件",
     )
-    for alert in seen.alerts:
+    for a in seen.alerts:
+        why = a.explained_by or session.pick("NOT in the action register", "施業履歴に記載なし")
         session.tell(
-            f"  {alert.plot_id} {alert.index} {alert.day}", f"  {alert.plot_id} {alert.index} {alert.day}"
+            *[f"  {a.plot_id} {a.index_name.upper()} {a.break_day}: {a.magnitude_e4 / 1e4:+.3f} ({why})"] * 2
         )
-    session.result({"new_scenes": seen.new_scenes, "alerts": [a.to_doc() for a in seen.alerts]})
+    for problem in seen.problems:
+        click.echo(session.pick(problem.en, problem.ja), err=True)
+    session.result({"scenes_new": seen.scenes_new, "alerts": [asdict(a) for a in seen.alerts]})
 
 
 @click.group(cls=Plain)

@@ -22,7 +22,7 @@ from mrv.readers.plan import FilePlan, IntakePlan, file_plan, render
 from mrv.readers.plots import read_plots, read_sample_plots, whole_raster_plot
 from mrv.readers.treelist import read_actions, read_trees
 from mrv.readers.vectors import read_features
-from mrv.survey import Plot, SamplePlot, Survey, TreeList
+from mrv.survey import Action, Plot, SamplePlot, Survey, TreeList
 from mrv.tables import Tables
 
 __all__ = [
@@ -91,20 +91,28 @@ def _read(
         return None, manifest
     _check_simulated(manifest, files, project, findings)
     blobs = {role: files[entry.path] for role, entry in manifest.files.items()}
+    start = findings.count
     plots = _plots(manifest, manifest.crs, blobs, files, project, tables, findings)
-    samples = _sample_plots(manifest, manifest.crs, blobs, files, plots, findings)
+    # What rests on a faulty part is not judged: one fault, one refusal.
+    known_plots = plots if findings.count == start else None
+    samples = _sample_plots(manifest, manifest.crs, blobs, files, known_plots, findings)
+    placed = findings.count == start
     trees: TreeList | None = None
     if "trees" in blobs:
-        trees = read_trees(blobs["trees"], samples, plots, project, tables, findings)
-    actions = read_actions(blobs["actions"], plots, manifest.day, findings) if "actions" in blobs else ()
-    _check_design(manifest, samples, trees, findings)
+        known_samples = samples if placed else None
+        trees = read_trees(blobs["trees"], known_samples, plots, project, tables, findings)
+    actions: tuple[Action, ...] = ()
+    if "actions" in blobs:
+        actions = read_actions(blobs["actions"], known_plots, manifest.day, findings)
+    if placed:
+        _check_design(manifest, samples, trees, findings)
     grid = check_canopy(
         manifest,
         blobs,
         manifest.crs,
         project.epsg,
-        [(p.plot_id, p.rings_mm) for p in plots],
-        [(s.sample_plot_id, s.rings_mm) for s in samples],
+        [(p.plot_id, p.rings_mm) for p in plots if placed],
+        [(s.sample_plot_id, s.rings_mm) for s in samples if placed],
         trees,
         pixels,
         findings,
@@ -158,7 +166,7 @@ def _sample_plots(
     crs: CRS,
     blobs: Mapping[str, Blob],
     files: Mapping[str, Blob],
-    plots: tuple[Plot, ...],
+    plots: tuple[Plot, ...] | None,
     findings: Findings,
 ) -> tuple[SamplePlot, ...]:
     if "sample_plots" not in blobs:

@@ -48,6 +48,11 @@ class Findings:
     def refused(self) -> bool:
         return any(p.severity == "refuse" for p in self.problems)
 
+    @property
+    def count(self) -> int:
+        """Number of refusals so far: a step that adds none was sound."""
+        return len(self.refusals())
+
     def refusals(self) -> tuple[Problem, ...]:
         return tuple(p for p in self.problems if p.severity == "refuse")
 

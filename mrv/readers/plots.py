@@ -187,10 +187,10 @@ def whole_raster_plot(
 
 
 def read_sample_plots(
-    name: str, features: Sequence[Feature], plots: Sequence[Plot], findings: Findings
+    name: str, features: Sequence[Feature], plots: Sequence[Plot] | None, findings: Findings
 ) -> tuple[SamplePlot, ...]:
-    """Sample plots, each inside the managed plot it names."""
-    homes = {p.plot_id: p for p in plots}
+    """Sample plots, each inside the managed plot it names; `plots` is None where those could not be read."""
+    homes = {p.plot_id: p for p in plots or ()}
     found = []
     for feature in features:
         sample_id, plot_id = _value(feature, "sample_plot_id"), _value(feature, "plot_id")
@@ -209,9 +209,9 @@ def read_sample_plots(
         tagged = _value(feature, "tagged").casefold()
         if tagged not in _TRUE | _FALSE:
             _attribute(where, "sample_plots.tagged", "tagged: true / false", same(repr(tagged)), findings)
-        if plot_id not in homes:
+        if plots is not None and plot_id not in homes:
             _unknown_plot(where, plot_id, homes, findings)
-        else:
+        elif plots is not None:
             _inside(where, feature.rings, homes[plot_id], findings)
         area = plane_area_mm2(feature.rings)
         found.append(SamplePlot(sample_id, plot_id, feature.rings, area, tagged in _TRUE))

@@ -95,20 +95,23 @@ class _Cells:
 
 def read_trees(
     blob: Blob,
-    samples: Sequence[SamplePlot],
+    samples: Sequence[SamplePlot] | None,
     plots: Sequence[Plot],
     project: Project,
     tables: Tables,
     findings: Findings,
 ) -> TreeList | None:
-    """The tree list, or None where it cannot be read; every faulty row is recorded."""
+    """The tree list, or None where it cannot be read; every faulty row is recorded.
+
+    `samples` is None where the sample plots could not be read: then rows are not compared with them.
+    """
     required = ("sample_plot", "tag", "species", "dbh_cm", "height_m")
     rows = read_rows(blob, _TREE_COLUMNS, required, findings)
     if rows is None:
         return None
     cells = _Cells(blob.name, findings)
-    years = _planted_years(samples, plots)
-    tagged = {s.sample_plot_id: s.tagged for s in samples}
+    years = _planted_years(samples or (), plots)
+    tagged = {s.sample_plot_id: s.tagged for s in samples} if samples is not None else None
     trees = [_tree(row, cells, tagged, years, tables) for row in rows]
     _duplicates(trees, cells)
     _ranges(trees, blob.name, cells, findings)
@@ -123,15 +126,15 @@ def _planted_years(samples: Sequence[SamplePlot], plots: Sequence[Plot]) -> dict
 
 
 def _tree(
-    row: Row, cells: _Cells, tagged: Mapping[str, bool], years: Mapping[str, int], tables: Tables
+    row: Row, cells: _Cells, tagged: Mapping[str, bool] | None, years: Mapping[str, int], tables: Tables
 ) -> _Tree:
     number, sample = row.number, row["sample_plot"]
-    if sample not in tagged:
+    if tagged is not None and sample not in tagged:
         known = listed(tagged)
         wanted = (f"one of the sample plots {known[0]}", f"標準地 {known[1]} のいずれか")
         cells.fault("trees.unknown_sample_plot", "sample_plot", wanted, number, sample)
     tag = row["tag"]
-    if not tag and tagged.get(sample, True):
+    if not tag and (tagged is None or tagged.get(sample, True)):
         cells.fault("trees.tag_missing", "tag", ("a tag for every tree", "全立木の番号"), number, tag)
     species = tables.species_key(row["species"])
     if species is None:
@@ -268,11 +271,13 @@ def _columns(trees: Sequence[_Tree]) -> TreeList:
     )
 
 
-def read_actions(blob: Blob, plots: Sequence[Plot], day: date, findings: Findings) -> tuple[Action, ...]:
-    """The action register; faulty rows are recorded and left out."""
+def read_actions(
+    blob: Blob, plots: Sequence[Plot] | None, day: date, findings: Findings
+) -> tuple[Action, ...]:
+    """The action register; faulty rows are recorded and left out. `plots` is None where those could not be read."""
     rows = read_rows(blob, _ACTION_COLUMNS, ("plot", "date", "action"), findings)
     cells = _Cells(blob.name, findings)
-    areas = {p.plot_id: p.area_mm2 for p in plots}
+    areas = {p.plot_id: p.area_mm2 for p in plots} if plots is not None else None
     actions = [a for row in rows or () if (a := _action(row, areas, cells)) is not None]
     cells.report()
     late = [a for a in actions if a.day > day]
@@ -288,10 +293,10 @@ def read_actions(blob: Blob, plots: Sequence[Plot], day: date, findings: Finding
     return tuple(actions)
 
 
-def _action(row: Row, areas: Mapping[str, int], cells: _Cells) -> Action | None:
+def _action(row: Row, areas: Mapping[str, int] | None, cells: _Cells) -> Action | None:
     plot, number = row["plot"], row.number
     day, kind = read_day(row["date"]), _ACTIONS.get(row["action"].casefold())
-    if plot not in areas:
+    if areas is not None and plot not in areas:
         names = listed(areas)
         wanted = (f"one of the plots {names[0]}", f"区画 {names[1]} のいずれか")
         cells.fault("actions.unknown_plot", "plot", wanted, number, plot)
@@ -302,10 +307,10 @@ def _action(row: Row, areas: Mapping[str, int], cells: _Cells) -> Action | None:
         wanted = ("thin, cut, replant or other", "間伐・主伐・植栽・その他のいずれか")
         cells.fault("actions.kind", "action", wanted, number, row["action"])
     area = exact(row["area_ha"]) if row["area_ha"] else Decimal(0)
-    limit = Decimal(areas.get(plot, 10**30)) / 10**10 * Decimal("1.1")
+    limit = Decimal((areas or {}).get(plot, 10**30)) / 10**10 * Decimal("1.1")
     if area is None or area < 0 or area > limit:
         wanted = ("an area of 0 to the plot's (ha)", "0～区画面積（ha）")
         cells.fault("actions.area", "area_ha", wanted, number, row["area_ha"])
-    if plot not in areas or day is None or kind is None:
+    if areas is None or plot not in areas or day is None or kind is None:
         return None
     return Action(plot, day, kind, row["area_ha"], row["note"])

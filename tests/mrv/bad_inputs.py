@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import stat
 import zipfile
 from collections.abc import Callable, Mapping
@@ -15,7 +16,9 @@ import numpy as np
 import rasterio
 from affine import Affine
 
+from mrv.intake import IntakePlan, KnownSurveys, plan_intake, render
 from mrv.project import Project
+from mrv.tables import Tables
 
 LEFT, TOP = 17_000.0, -213_800.0
 ROWS, COLS = 140, 260
@@ -268,3 +271,20 @@ def zip_bytes(files: Mapping[str, bytes]) -> bytes:
         for name, data in files.items():
             archive.writestr(name, data)
     return buffer.getvalue()
+
+
+def refused(upload: Path, tables: Tables, known: KnownSurveys | None = None) -> IntakePlan:
+    """The plan of an upload that must be refused, its texts checked in both languages."""
+    plan = plan_intake(upload, PROJECT, known or KnownSurveys(), tables)
+    assert not plan.accepted and plan.survey is None and plan.refusals, render(plan)
+    for problem in plan.problems:
+        assert problem.en != problem.ja and re.search(r"[぀-ヿ一-鿿]", problem.ja)
+        for text in (problem.where, problem.expected_en, problem.got_en, problem.todo_en, problem.got_ja):
+            assert text.strip()
+    assert "REFUSED" in render(plan, "en") and "不受理" in render(plan, "ja")
+    json.dumps(plan.to_doc())
+    return plan
+
+
+def codes(plan: IntakePlan) -> list[str]:
+    return [p.code for p in plan.refusals]

@@ -10,6 +10,7 @@ from apps.look.wording import Text, money, same
 from mrv.project import Project
 from mrv.results import Claim
 from registry.events import BatchIssued, Retired
+from registry.treasury import Statement
 
 _EPOCH = date(1970, 1, 1)
 
@@ -54,8 +55,8 @@ class Certificate:
 
     Attributes
     ----------
-    consumption_last : date
-        Last day of the consumption period (the chain holds the day after).
+    consumption_first, consumption_last : date or None
+        First and last day of the emissions compensated (the chain holds the day after the last); None where not given.
     """
 
     certificate_id: int
@@ -65,8 +66,8 @@ class Certificate:
     beneficiary: str
     purpose: str
     country: str
-    consumption_first: date
-    consumption_last: date
+    consumption_first: date | None
+    consumption_last: date | None
     account: str
     project: Text
     place: Text
@@ -93,6 +94,7 @@ def certificate_of(
     """The certificate of one retirement event."""
     if retired.id != issued.id:
         raise ValueError(f"expected a retirement of token {issued.id:#x}, got one of {retired.id:#x}")
+    given = retired.consumption_end > retired.consumption_start
     return Certificate(
         certificate_id=retired.certificate_id,
         batch_id="0x" + issued.batch_id.hex(),
@@ -101,8 +103,8 @@ def certificate_of(
         beneficiary=retired.beneficiary,
         purpose=retired.purpose,
         country=retired.country.decode("ascii", errors="replace"),
-        consumption_first=day_of_number(retired.consumption_start),
-        consumption_last=day_of_number(max(retired.consumption_start, retired.consumption_end - 1)),
+        consumption_first=day_of_number(retired.consumption_start) if given else None,
+        consumption_last=day_of_number(retired.consumption_end - 1) if given else None,
         account=retired.account,
         project=Text(project.name_en, project.name_ja),
         place=Text(project.municipality_en, project.municipality_ja),
@@ -181,11 +183,48 @@ class StatementSheet:
         return money(base_units, self.decimals)
 
 
-def payee_names(settings: Mapping[str, Mapping[str, str]]) -> dict[str, Text]:
-    """Names of payees by address, lower case, from a project's settings (address → ``{"en": ..., "ja": ...}``)."""
-    return {address.lower(): Text(n["en"], n["ja"]) for address, n in settings.items()}
-
-
 def named(names: Mapping[str, Text], address: str) -> Text:
     """The name of an account, or its address where it has none."""
     return names.get(address.lower(), same(address))
+
+
+def sheet_of(
+    statement: Statement,
+    *,
+    project: Text,
+    names: Mapping[str, Text],
+    shares_ppm: Mapping[str, int],
+    token: str,
+    decimals: int,
+    sales: tuple[SaleLine, ...],
+    chain: ChainPlace,
+    simulated: bool,
+) -> StatementSheet:
+    """A reconciled statement with the names of its payees; `names` and `shares_ppm` are keyed by lower-case address, and payees
+    stand in the order of `names`.
+    """
+    order = {address: place for place, address in enumerate(names)}
+    payees = tuple(
+        PayeeLine(
+            name=named(names, line.payee),
+            address=line.payee,
+            share_ppm=shares_ppm.get(line.payee.lower()),
+            entitled=line.entitled_total,
+            paid=line.paid_total,
+            claimable=line.claimable,
+        )
+        for line in sorted(statement.payees, key=lambda line: order.get(line.payee.lower(), len(order)))
+    )
+    return StatementSheet(
+        project=project,
+        token=token,
+        decimals=decimals,
+        payees=payees,
+        sales=sales,
+        revenue=statement.revenue_total,
+        paid_out=statement.paid_total,
+        claimable=statement.claimable,
+        carried=statement.carried,
+        chain=chain,
+        simulated=simulated,
+    )

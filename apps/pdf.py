@@ -121,6 +121,12 @@ def _span(first: Text, last: Text) -> str:
     return f"{first.ja} ～ {last.ja}\n{first.en} to {last.en}" if first != last else f"{first.ja}\n{first.en}"
 
 
+def _consumption(c: Certificate) -> str:
+    if c.consumption_first is None or c.consumption_last is None:
+        return "–"
+    return _span(day(c.consumption_first), day(c.consumption_last))
+
+
 def _both(text: Text) -> str:
     return text.ja if text.ja == text.en else f"{text.ja}\n{text.en}"
 
@@ -129,7 +135,7 @@ def _certificate_facts(c: Certificate) -> list[tuple[Text, str]]:
     rows = [
         (Text("Purpose", "目的"), c.purpose or "–"),
         (Text("Country of consumption", "使用国"), c.country),
-        (Text("Consumption period", "使用期間"), _span(day(c.consumption_first), day(c.consumption_last))),
+        (Text("Consumption period", "使用期間"), _consumption(c)),
         (Text("Project", "プロジェクト"), f"{c.project.ja}（{c.place.ja}）\n{c.project.en} ({c.place.en})"),
         (
             Text("Vintage and monitoring period", "ビンテージとモニタリング期間"),

@@ -74,6 +74,9 @@ VARIANCE_PARTS: Mapping[str, Text] = {
     "shared_factors": Text("volume equations, density and root factors", "材積式・容積密度・拡大係数など"),
     "field_height_bias": Text("a crew's shared error of height", "樹高測定の共通の偏り"),
     "field_dbh_bias": Text("a crew's shared error of diameter", "直径測定の共通の偏り"),
+    "coefficients": Text("coefficients of the canopy model", "樹冠モデルの係数"),
+    "canopy_height_bias": Text("a date's shared error of canopy height", "樹冠高の時点ごとの共通の偏り"),
+    "residual": Text("what canopy height does not tell", "樹冠高では説明できないばらつき"),
 }
 
 JCREDIT: Mapping[str, Text] = {
@@ -112,6 +115,10 @@ METHODS: Mapping[str, Text] = {
 }
 
 FLAGS: Mapping[str, Text] = {
+    "change.canopy_model_only": Text(
+        "Measured from canopy height alone, by a declared model: shown for information, nothing is creditable.",
+        "あらかじめ定めた樹冠モデルのみによる推定です。参考値であり、クレジットの対象になりません。",
+    ),
     "change.purposive_sample_interval_not_valid": Text(
         "Sample plots were chosen on purpose: the interval is not valid, and nothing is creditable.",
         "標準地が有意抽出のため、信頼区間は有効ではなく、クレジットの対象になりません。",
@@ -126,6 +133,16 @@ FLAGS: Mapping[str, Text] = {
 def word(table: Mapping[str, Text], key: str) -> Text:
     """The wording of a key; a key without wording is shown as it is, never hidden."""
     return table.get(key) or same(key.replace("_", " "))
+
+
+def size(octets: int) -> str:
+    """Bytes as people read them: ``12.3 MB``."""
+    value = float(octets)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
 
 
 def whole(value: int) -> str:

@@ -43,6 +43,7 @@ STYLES: Mapping[str, MapStyle] = {
         Text("Standard error of that change", "変化の標準誤差"), "t CO2e/ha", 1000, "Purples"
     ),
 }
+STANDARD_ERRORS = {"co2_last_se", "co2_change_se"}
 SAME_SCALE = (("canopy_first", "canopy_last"), ("co2_first", "co2_last"))
 
 
@@ -91,6 +92,9 @@ def draw_maps(sources: Mapping[str, Path], outlines: Mapping[str, Rings]) -> tup
         if change is not None:
             layers["canopy_change"] = change
     limits = {key: value_limits([layer], STYLES[key].signed) for key, layer in layers.items()}
+    for key in layers.keys() & STANDARD_ERRORS:
+        # Standard errors hardly differ from cell to cell: room above them keeps the colours light.
+        limits[key] = (0.0, 1.6 * limits[key][1])
     for pair in SAME_SCALE:
         if set(pair) <= layers.keys():
             limits.update(dict.fromkeys(pair, value_limits([layers[k] for k in pair], signed=False)))
@@ -101,7 +105,7 @@ def draw_maps(sources: Mapping[str, Path], outlines: Mapping[str, Rings]) -> tup
     )
 
 
-def _policy(plan: MonitoringPlan) -> Text:
+def policy_text(plan: MonitoringPlan) -> Text:
     template = wording.word(wording.POLICIES, plan.deduction_policy)
     p = wording.probability(plan.confidence_ppm)
     return Text(template.en.replace("{p}", p), template.ja.replace("{p}", p))
@@ -143,7 +147,7 @@ def view_of(inputs: ReportInputs) -> dict[str, Any]:
         "yearly": change.change.total_g / years / (area / 1e10) if years > 0 and area else None,
         "sample_plots": sum(p.sample_plots for p in change.plots),
         "method": wording.word(wording.METHODS, change.method),
-        "policy": _policy(plan),
+        "policy": policy_text(plan),
         "flags": [(f, wording.word(wording.FLAGS, f)) for f in change.flags],
     }
 

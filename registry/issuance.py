@@ -118,25 +118,39 @@ def make_plan(
 def execute(plan: IssuancePlan, port: ChainPort, outbox: Outbox, issuer: LocalAccount) -> Issued:
     """Carry out a plan, or finish one that was begun; run it again as often as needed.
 
-    A plan recorded earlier for the same batch and the same content goes before the one given, since its transaction may
-    already be on its way.
+    A plan recorded earlier for the same batch and content goes before the one given while its transaction may be on its
+    way. One whose transaction was never signed, or can no longer be mined, gives way to the one given.
 
     Raises
     ------
     IssuanceConflict
-        If other content is recorded or issued under this batch id, or the plan is for another chain or issuer.
+        If other content is on the chain or on its way under this batch id, or the plan is for another chain or issuer.
     ChainRefused
-        If the chain refuses the claim.
+        If the chain refuses the claim; the plan stays recorded.
     """
+    _check_here(plan, port, issuer)
     entry = outbox.put_plan(plan.batch_id, plan.to_doc())
-    recorded = IssuancePlan.from_doc(entry.plan)
-    _check_same(plan, recorded)
-    _check_here(recorded, port, issuer)
-    done = _on_chain(recorded, port)
+    done = _on_chain(plan, port)
     if done is None:
-        done = _finish(recorded, entry, port, outbox, issuer)
-    outbox.mark_mined(recorded.batch_id, done.to_doc())
+        entry = _current(entry, plan, port, outbox, issuer)
+        done = _finish(IssuancePlan.from_doc(entry.plan), entry, port, outbox, issuer)
+    outbox.mark_mined(plan.batch_id, done.to_doc())
     return done
+
+
+def _current(
+    entry: OutboxEntry, plan: IssuancePlan, port: ChainPort, outbox: Outbox, issuer: LocalAccount
+) -> OutboxEntry:
+    recorded = IssuancePlan.from_doc(entry.plan)
+    if recorded == plan:
+        return entry
+    signed = _recorded_tx(entry)
+    if signed is None or not _nonce_free(signed, port, issuer):
+        outbox.withdraw(plan.batch_id)
+        return outbox.put_plan(plan.batch_id, plan.to_doc())
+    _check_here(recorded, port, issuer)
+    _check_same(plan, recorded)
+    return entry
 
 
 def reconcile(port: ChainPort, outbox: Outbox, issuer: LocalAccount) -> list[Issued]:
@@ -209,10 +223,10 @@ def _nonce_free(signed: SignedTx, port: ChainPort, issuer: LocalAccount) -> bool
 def _check_same(plan: IssuancePlan, recorded: IssuancePlan) -> None:
     if plan.claim.content_root != recorded.claim.content_root:
         raise IssuanceConflict(
-            en=f"Batch {plan.batch_id} is recorded with content root 0x{recorded.claim.content_root.hex()}, "
-            f"the plan given has 0x{plan.claim.content_root.hex()}. Finish or withdraw the recorded one first.",
-            ja=f"バッチ {plan.batch_id} は内容 0x{recorded.claim.content_root.hex()} で記録済みですが、"
-            f"渡された計画の内容は 0x{plan.claim.content_root.hex()} です。先に記録済みの計画を処理してください。",
+            en=f"Batch {plan.batch_id} is on its way with content root 0x{recorded.claim.content_root.hex()}, "
+            f"the plan given has 0x{plan.claim.content_root.hex()}. Finish the recorded one first (reconcile).",
+            ja=f"バッチ {plan.batch_id} は内容 0x{recorded.claim.content_root.hex()} で発行手続き中ですが、"
+            f"渡された計画の内容は 0x{plan.claim.content_root.hex()} です。先に記録済みの発行を完了してください(reconcile)。",
         )
 
 

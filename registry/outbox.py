@@ -29,14 +29,16 @@ class JsonFileOutbox:
         return {doc["batch_id"]: OutboxEntry(**doc) for doc in docs}
 
     def _write(self, entry: OutboxEntry) -> OutboxEntry:
-        entries = {**self._read(), entry.batch_id: entry}
+        self._replace({**self._read(), entry.batch_id: entry})
+        return entry
+
+    def _replace(self, entries: dict[str, OutboxEntry]) -> None:
         handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)
         with os.fdopen(handle, "w") as file:
             json.dump([asdict(one) for one in entries.values()], file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, self._path)
-        return entry
 
     def put_plan(self, batch_id: str, plan: dict[str, Any]) -> OutboxEntry:
         """Record the plan, or give back the entry already there, unchanged."""
@@ -54,6 +56,14 @@ class JsonFileOutbox:
     def mark_mined(self, batch_id: str, receipt: dict[str, Any]) -> None:
         """Record that the batch is on the chain."""
         self._write(replace(self._read()[batch_id], state="mined", receipt=receipt))
+
+    def withdraw(self, batch_id: str) -> None:
+        """Forget a plan that is not mined."""
+        entries = self._read()
+        if entries[batch_id].state == "mined":
+            raise KeyError(f"batch {batch_id} is mined and cannot be withdrawn")
+        del entries[batch_id]
+        self._replace(entries)
 
     def pending(self) -> Sequence[OutboxEntry]:
         """Entries not mined yet, oldest first."""

@@ -56,6 +56,10 @@ class Outbox(Protocol):
         """Record that the batch is on the chain."""
         ...
 
+    def withdraw(self, batch_id: str) -> None:
+        """Forget a plan that was never sent or whose transaction can no longer be mined; KeyError if it is mined."""
+        ...
+
     def pending(self) -> Sequence[OutboxEntry]:
         """Entries not mined yet, oldest first."""
         ...

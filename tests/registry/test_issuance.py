@@ -149,15 +149,62 @@ def test_a_refused_claim_stays_pending_with_its_reason_raised(world: World, outb
     assert entry is not None and entry.state == "planned" and mints(world.port, plan) == 0
 
 
-def test_other_content_under_the_same_batch_id_is_a_conflict(world: World, outbox: JsonFileOutbox) -> None:
+def signed_anew(world: World, plan: IssuancePlan, **changes: Any) -> IssuancePlan:
+    claim = replace(plan.claim, **changes)
+    return replace(plan, claim=claim, signature=world.port.sign_claim(world["verifier"], claim))
+
+
+def test_other_content_under_an_issued_batch_id_is_a_conflict(world: World, outbox: JsonFileOutbox) -> None:
     plan = plan_of(world)
     execute(plan, world.port, outbox, world["issuer"])
-    other = replace(plan, claim=replace(plan.claim, content_root=sha("other")))
-    with pytest.raises(IssuanceConflict, match="is recorded with content root"):
-        execute(other, world.port, outbox, world["issuer"])
-    fresh = JsonFileOutbox(Path(str(outbox._path) + "2"))
+    other = signed_anew(world, plan, content_root=sha("other"))
     with pytest.raises(IssuanceConflict, match="on the chain with content root"):
-        execute(other, world.port, fresh, world["issuer"])
+        execute(other, world.port, outbox, world["issuer"])
+
+
+def test_other_content_while_a_transaction_may_be_under_way_is_a_conflict(
+    world: World, outbox: JsonFileOutbox
+) -> None:
+    plan = plan_of(world)
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after("mark_sent", outbox, patch)
+        with pytest.raises(Killed):
+            execute(plan, world.port, outbox, world["issuer"])
+    other = signed_anew(world, plan, content_root=sha("other " + world.name))
+    with pytest.raises(IssuanceConflict, match="on its way with content root"):
+        execute(other, world.port, outbox, world["issuer"])
+    # Same content, signed again with another deadline: the recorded transaction is the one that is finished.
+    later = signed_anew(world, plan, deadline=plan.claim.deadline + 1)
+    issued = execute(later, world.port, outbox, world["issuer"])
+    assert_issued_once(world, plan, issued)
+    assert world.port.issue_call(issued.event.tx_hash).claim == plan.claim
+
+
+def test_a_refused_plan_gives_way_to_a_corrected_one(world: World, outbox: JsonFileOutbox) -> None:
+    refused = plan_of(world, buffer_kg=1)
+    with pytest.raises(ChainRefused):
+        execute(refused, world.port, outbox, world["issuer"])
+    corrected = signed_anew(world, refused, buffer_kg=1_800, content_root=sha("corrected " + world.name))
+    issued = execute(corrected, world.port, outbox, world["issuer"])
+    assert_issued_once(world, corrected, issued)
+
+
+def test_a_plan_whose_transaction_lost_its_turn_gives_way_too(world: World, outbox: JsonFileOutbox) -> None:
+    plan = plan_of(world)
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after("mark_sent", outbox, patch)
+        with pytest.raises(Killed):
+            execute(plan, world.port, outbox, world["issuer"])
+    world.port.approve_operator(world["issuer"], world["buyer"].address)
+    corrected = signed_anew(world, plan, content_root=sha("corrected " + world.name))
+    assert_issued_once(world, corrected, execute(corrected, world.port, outbox, world["issuer"]))
+
+
+def test_a_mined_batch_cannot_be_withdrawn(world: World, outbox: JsonFileOutbox) -> None:
+    plan = plan_of(world)
+    execute(plan, world.port, outbox, world["issuer"])
+    with pytest.raises(KeyError, match="is mined"):
+        outbox.withdraw(plan.batch_id)
 
 
 def test_a_plan_for_another_chain_registry_or_issuer_is_not_carried_out(world: World, tmp_path: Path) -> None:

@@ -44,11 +44,24 @@ class CatalogueOutbox:
         """Record that the batch is on the chain."""
         self._change(batch_id, state="mined", receipt=receipt)
 
+    def withdraw(self, batch_id: str) -> None:
+        """Forget a plan that was never sent or whose transaction can no longer be mined; KeyError if it is mined."""
+        with self._catalogue.write() as session:
+            row = session.get(OutboxRow, batch_id, with_for_update=True)
+            if row is None or row.state == "mined":
+                raise KeyError(f"batch {batch_id} is mined or was never planned, and cannot be withdrawn")
+            session.delete(row)
+
     def pending(self) -> Sequence[OutboxEntry]:
         """Entries not mined yet, oldest first."""
         query = select(OutboxRow).where(OutboxRow.state != "mined").order_by(OutboxRow.changed_at)
         with self._catalogue.read() as session:
             return [_entry(row) for row in session.scalars(query)]
+
+    def mined(self) -> list[str]:
+        """Batch ids that are on the chain."""
+        with self._catalogue.read() as session:
+            return list(session.scalars(select(OutboxRow.batch_id).where(OutboxRow.state == "mined")))
 
     def _change(self, batch_id: str, **values: Any) -> None:
         with self._catalogue.write() as session:

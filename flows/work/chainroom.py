@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
-
-from eth_account.signers.local import LocalAccount
 
 from flows.definition import Payee
 from flows.outbox import CatalogueEvents, CatalogueOutbox
 from flows.settings import Workspace
-from flows.work.projects import definition_of_project, plan_of
+from flows.work.projects import definition_of_project, plan_of, project_ids
 from models.errors import SatoyamaError
 from mrv.credits import method_digest
 from mrv.results import History
@@ -198,14 +195,12 @@ def read_at(ws: Workspace) -> tuple[int, datetime] | None:
     return CatalogueEvents(ws.catalogue).read_at(deployed.chain_id, deployed.registry)
 
 
-def chain_day(port: ChainPort) -> date:
-    """Today, by the newest block."""
-    return datetime.fromtimestamp(port.head()[1], UTC).date()
-
-
-def known_accounts(keys: Accounts, roles: Sequence[str]) -> list[LocalAccount]:
-    """Accounts of those of the roles that have a key."""
-    return [keys.load(role) for role in roles if keys.has(role)]
+def projects_on_chain(ws: Workspace) -> list[str]:
+    """Ids of the workspace's projects that the registry knows; none where no chain was set up."""
+    if not is_set_up(ws):
+        return []
+    port = open_port(ws)
+    return [p for p in project_ids(ws) if port.project(project_key(p)) is not None]
 
 
 def _write_whole(path: Path, text: str) -> None:

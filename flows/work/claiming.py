@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -156,8 +157,6 @@ def claim_record(ws: Workspace, claim_or_batch_id: str) -> ClaimRecord:
 
 def evidence_to(ws: Workspace, claim_or_batch_id: str, target: Path) -> Path:
     """Write a claim's evidence bundle to a file."""
-    import shutil
-
     record = claim_record(ws, claim_or_batch_id)
     with ws.objects.open(record.bundle_digest) as path:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -188,8 +187,6 @@ def approve(ws: Workspace, claim_or_batch_id: str, verifier_role: str = "verifie
     if verifier.address == issuer:
         raise chainroom.same_account(verifier.address)
     record = claim_record(ws, claim_or_batch_id)
-    with ws.catalogue.read() as session:
-        done = session.get(ApprovalRow, record.claim_id)
     recomputed = recompute(ws, record)
     _check_history(record.claim, chainroom.history(ws, record.claim.project_id))
     port = chainroom.open_port(ws)
@@ -204,9 +201,7 @@ def approve(ws: Workspace, claim_or_batch_id: str, verifier_role: str = "verifie
         signed_at=ws.clock(),
     )
     with ws.catalogue.write() as session:
-        approval = session.merge(approval)
-    del done
-    return approval
+        return session.merge(approval)
 
 
 def recompute(ws: Workspace, record: ClaimRecord) -> Claim:
@@ -254,8 +249,6 @@ def claim_struct(ws: Workspace, record: ClaimRecord, deadline: int) -> ClaimStru
         deadline=deadline,
         challenge_window=window,
     )
-    from dataclasses import replace
-
     return replace(unsigned, nonce=batch_nonce(unsigned.batch_id))
 
 

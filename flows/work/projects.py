@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from datetime import datetime
 from pathlib import Path
 
@@ -67,6 +69,12 @@ def definition_of_project(ws: Workspace, project_id: str) -> ProjectDefinition:
     return ProjectDefinition.from_docs(row.doc, row.settings)
 
 
+def project_ids(ws: Workspace) -> list[str]:
+    """Ids of all projects of a workspace."""
+    with ws.catalogue.read() as session:
+        return list(session.scalars(select(ProjectRow.project_id).order_by(ProjectRow.project_id)))
+
+
 def only_project_id(ws: Workspace) -> str:
     """Id of the workspace's project where there is exactly one.
 
@@ -75,8 +83,7 @@ def only_project_id(ws: Workspace) -> str:
     SatoyamaError
         If there is none, or several to choose from.
     """
-    with ws.catalogue.read() as session:
-        ids = list(session.scalars(select(ProjectRow.project_id).order_by(ProjectRow.project_id)))
+    ids = project_ids(ws)
     if len(ids) == 1:
         return ids[0]
     raise SatoyamaError(
@@ -138,12 +145,16 @@ def project_secret(ws: Workspace, project_id: str) -> bytes:
     if given := os.environ.get(SECRET_VARIABLE):
         return given.encode()
     file = ws.keys_folder / "project_secret"
-    try:
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_bytes()
-    with os.fdopen(handle, "wb") as out:
-        out.write(secrets.token_hex(32).encode())
-        out.flush()
-        os.fsync(out.fileno())
+    if not file.exists():
+        handle, name = tempfile.mkstemp(dir=ws.keys_folder, prefix=".new-")  # readable by the owner only
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(secrets.token_hex(32).encode())
+                out.flush()
+                os.fsync(out.fileno())
+            # A link fails where another process was first; a rename would replace its secret.
+            with contextlib.suppress(FileExistsError):
+                os.link(name, file)
+        finally:
+            os.unlink(name)
     return file.read_bytes()

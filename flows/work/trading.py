@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from eth_account.signers.local import LocalAccount
+from sqlalchemy import select
+
 from flows.settings import Workspace
+from flows.tables import ApprovalRow, ClaimRow
 from flows.work import chainroom
 from flows.work.claiming import approval_of, claim_record
 from flows.work.projects import definition_of_project
 from models.errors import SatoyamaError
-from registry.claimstruct import ClaimStruct, day_number, project_key
+from registry.claimstruct import ClaimStruct, day_number, digest_of, project_key
 from registry.events import Listed, Retired, Sold
-from registry.issuance import Issued, execute, make_plan, reconcile
+from registry.issuance import IssuanceConflict, IssuancePlan, Issued, execute, make_plan
 from registry.port import ChainPort, Retirement
+from registry.refusals import ChainRefused
 from registry.treasury import Statement, statement
 
 OFFER_LIFE_S = 3600
-KG_PER_TONNE = 1000
 
 
 class NotApproved(SatoyamaError):
@@ -39,10 +43,21 @@ class Payout:
 
 @dataclass(frozen=True)
 class Settlement:
-    """One run of `settle`: events read, issuances finished, payees paid, and the statement after it."""
+    """One run of `settle`.
+
+    Attributes
+    ----------
+    finished : tuple of Issued
+        Issuances that had been begun and are on the chain now.
+    unfinished : tuple of str
+        Issuances that the chain refuses, with its reason; they wait for a new approval.
+    statement : Statement
+        Read from the chain after the payouts.
+    """
 
     events_read: int
     finished: tuple[Issued, ...]
+    unfinished: tuple[str, ...]
     payouts: tuple[Payout, ...]
     statement: Statement
 
@@ -81,6 +96,14 @@ def issue(ws: Workspace, claim_or_batch_id: str) -> Issued:
     return execute(plan, port, chainroom.outbox(ws), issuer)
 
 
+def approved_not_issued(ws: Workspace) -> list[str]:
+    """Ids of the claims that a verifier signed and the outbox does not show as mined, in the order they were signed."""
+    mined = {digest_of(batch) for batch in chainroom.outbox(ws).mined()}
+    query = select(ClaimRow).join(ApprovalRow).order_by(ApprovalRow.signed_at)
+    with ws.catalogue.read() as session:
+        return [row.claim_id for row in session.scalars(query) if digest_of(row.batch_id) not in mined]
+
+
 def token_id(port: ChainPort, batch_id: str) -> int:
     """Token id of an issued batch.
 
@@ -89,7 +112,7 @@ def token_id(port: ChainPort, batch_id: str) -> int:
     NotIssued
         If the chain does not have it.
     """
-    batch = port.batch(bytes.fromhex(batch_id.removeprefix("sha256:").removeprefix("0x")))
+    batch = port.batch(digest_of(batch_id))
     if batch is None:
         raise NotIssued(
             en=f"The batch {batch_id} is not on the chain. Run: satoyama issue {batch_id}",
@@ -160,7 +183,7 @@ def settle(ws: Workspace, project_id: str) -> Settlement:
     """
     port, keys = chainroom.open_port(ws), chainroom.accounts(ws)
     issuer = keys.load("issuer")
-    finished = reconcile(port, chainroom.outbox(ws), issuer)
+    finished, unfinished = _finish_begun(ws, port, issuer)
     key = project_key(project_id)
     payouts = []
     for payee in definition_of_project(ws, project_id).payees:
@@ -170,7 +193,28 @@ def settle(ws: Workspace, project_id: str) -> Settlement:
             mined = port.claim_for(issuer, key, address)
             payouts.append(Payout(payee.payee_id, due, mined.tx_hash))
     read = chainroom.index_events(ws)
-    return Settlement(read, tuple(finished), tuple(payouts), statement(port, key))
+    return Settlement(read, finished, unfinished, tuple(payouts), statement(port, key))
+
+
+def _finish_begun(
+    ws: Workspace, port: ChainPort, issuer: LocalAccount
+) -> tuple[tuple[Issued, ...], tuple[str, ...]]:
+    """Carry out what the outbox holds for this chain and issuer; one refused batch does not hold up the others."""
+    finished, unfinished = [], []
+    outbox = chainroom.outbox(ws)
+    for entry in outbox.pending():
+        plan = IssuancePlan.from_doc(entry.plan)
+        if (plan.chain_id, plan.registry, plan.issuer) != (
+            port.chain_id,
+            port.deployment.registry,
+            issuer.address,
+        ):
+            continue
+        try:
+            finished.append(execute(plan, port, outbox, issuer))
+        except (ChainRefused, IssuanceConflict) as refused:
+            unfinished.append(f"{plan.batch_id}: {refused}")
+    return tuple(finished), tuple(unfinished)
 
 
 def statement_of(ws: Workspace, project_id: str, start: int = 0, end: int | None = None) -> Statement:

@@ -16,9 +16,7 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -29,83 +27,38 @@ import numpy as np
 import rasterio
 from rasterio.windows import Window
 
-from mrv.blob import Blob, RasterDigest, blob_of_file, canonical_json, digest_bytes
+from mrv.blob import Blob, RasterDigest, blob_of_file, digest_bytes
 from mrv.container import Container, refusal, write_folder, write_zip
 from mrv.evidence import (
     EVIDENCE_NAME,
     Evidence,
     build_evidence,
-    check_path,
     withhold_leaves,
 )
-from mrv.project import MonitoringPlan, Project
-from mrv.provenance import (
-    CRATE_NAME,
-    ENVIRONMENT_NAME,
-    STAC_FOLDER,
-    STATEMENT_NAME,
-    WORKFLOW_NAME,
-    Dated,
-    FileFact,
-    RunRecord,
-    ro_crate,
-    stac_item,
-    statement,
+from mrv.layout import (
+    CLAIM_NAME,
+    INPUTS,
+    OUTPUTS,
+    README_NAME,
+    TABLES,
+    blob_doc,
+    doc_blobs,
+    memory_blob,
+    output_path,
+    run_files,
 )
+from mrv.project import MonitoringPlan, Project
+from mrv.provenance import RunRecord
 from mrv.results import Claim, History
 
 if TYPE_CHECKING:
     from mrv.pipeline import PipelineInputs
 
 Parsed = TypeVar("Parsed")
-README_NAME = "README.txt"
-CLAIM_NAME = "content/claim.json"
-INPUTS, TABLES, OUTPUTS, RASTERS = "content/inputs/", "content/tables/", "content/outputs/", "run/outputs/"
 MAX_DOC_BYTES, MAX_NESTING = 1 << 28, 64
 _BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 STRIP_ROWS = 512
 MAX_RASTER_COLS = 200_000
-_README = """\
-{label}SATOYAMA MRV - EVIDENCE OF A BATCH OF CARBON CREDITS / 炭素クレジットの証拠一式
-
-Project / プロジェクト : {name_en} / {name_ja}
-Place / 場所           : {place_en} / {place_ja}
-Period / 期間          : {start} - {end} (the last day is not included / 末日は含まない)
-Credits / クレジット   : {gross:,} kg CO2e ({credited:,} to the project + {buffer:,} buffer)
-Method / 方法論        : {method}
-Batch / バッチ         : {batch}
-Content root           : {content_root}
-
-This folder (or zip) holds every file that the credits were computed from, every result, and the reference tables.
-Anyone can check all of it and compute the kilograms again, without asking us. With satoyama-mrv {version} installed:
-
-    satoyama verify <this zip or folder>
-
-You need not trust this file: compare the evidence root in evidence.json with the one on chain. `satoyama verify` does so too.
-
-このフォルダ(またはZIP)には、クレジットの計算に使ったすべてのファイル、すべての結果、参照した表が入っています。
-どなたでも、私たちに問い合わせることなく、上のコマンドで全体を検査し、キログラム数を計算し直せます。
-このファイルを信用する必要はありません。evidence.json の evidence_root をチェーン上の値と比べてください(satoyama verify も比べます)。
-"""
-
-
-def _memory_blob(name: str, data: bytes) -> Blob:
-    @contextmanager
-    def opener() -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix="satoyama-") as folder:
-            path = Path(folder) / "data"
-            path.write_bytes(data)
-            yield path
-
-    return Blob(digest_bytes(data), name, len(data), opener)
-
-
-def _doc_blobs(docs: Mapping[str, Any]) -> dict[str, Blob]:
-    return {name: _memory_blob(name, canonical_json(doc)) for name, doc in docs.items()}
-
-
-def _blob_doc(blob: Blob) -> Any:
-    return json.loads(blob.read_bytes())
 
 
 def _history_doc(history: History) -> dict[str, Any]:
@@ -121,13 +74,6 @@ def _history_from_doc(doc: Mapping[str, Any]) -> History:
     return History(doc["gross_issued_kg"], doc["compensated_kg"], last_end)
 
 
-def output_path(name: str) -> str:
-    """Where an output of the pipeline's sink stands in the bundle."""
-    if name == "claim.json":
-        return CLAIM_NAME
-    return check_path((OUTPUTS if name.endswith(".json") else RASTERS) + name)
-
-
 def _content(
     inputs: PipelineInputs, outputs: Mapping[str, Blob], survey_ids: tuple[str, str]
 ) -> dict[str, Blob]:
@@ -136,60 +82,14 @@ def _content(
         for survey_id, survey in zip(survey_ids, inputs.surveys, strict=True)
         for name, blob in survey.items()
     }
-    files |= {TABLES + name: _memory_blob(name, data) for name, data in inputs.tables.files().items()}
+    files |= {TABLES + name: memory_blob(name, data) for name, data in inputs.tables.files().items()}
     files |= {output_path(name): blob for name, blob in outputs.items()}
     docs = {
         "content/project.json": inputs.project.to_doc(),
         "content/plan.json": inputs.plan.to_doc(),
         "content/history.json": _history_doc(inputs.history),
     }
-    return files | _doc_blobs(docs)
-
-
-def _facts(files: Mapping[str, Blob]) -> list[FileFact]:
-    return [FileFact(path, blob.digest, blob.size) for path, blob in files.items()]
-
-
-def _readme(project: Project, claim: Claim, content_root: str, run: RunRecord) -> bytes:
-    text = _README.format(
-        label="*** SIMULATED DATA / 模擬データ ***\n\n" if claim.simulated else "",
-        name_en=project.name_en,
-        name_ja=project.name_ja,
-        place_en=project.municipality_en,
-        place_ja=project.municipality_ja,
-        start=claim.period_start.isoformat(),
-        end=claim.period_end.isoformat(),
-        gross=claim.gross_kg,
-        credited=claim.credited_kg,
-        buffer=claim.buffer_kg,
-        method=f"{claim.method_id} {claim.method_version}",
-        batch=claim.batch_id,
-        content_root=content_root,
-        version=run.environment["version"],
-    )
-    return text.encode()
-
-
-def _run_files(
-    inputs: PipelineInputs, files: Mapping[str, Blob], run: RunRecord, content_root: str
-) -> dict[str, Blob]:
-    claim, change = Claim.from_doc(_blob_doc(files[CLAIM_NAME])), _blob_doc(files[OUTPUTS + "change.json"])
-    made = {
-        README_NAME: _memory_blob(README_NAME, _readme(inputs.project, claim, content_root, run)),
-        WORKFLOW_NAME: _memory_blob(WORKFLOW_NAME, run.workflow),
-    }
-    docs: dict[str, Any] = {ENVIRONMENT_NAME: dict(run.environment)}
-    docs[STATEMENT_NAME] = statement(claim, content_root, _facts(files), inputs.tables.digest, run)
-    for key, day in (("first_survey_id", "start"), ("last_survey_id", "end")):
-        survey_id = change[key]
-        grid = _blob_doc(files[f"{OUTPUTS}canopy_{survey_id}.json"])["grid"]
-        own = (f"{INPUTS}{survey_id}/", f"{OUTPUTS}canopy_{survey_id}.", f"{RASTERS}canopy_{survey_id}.")
-        facts = [f for f in _facts(files) if f.path.startswith(own)]
-        dated = Dated(survey_id, date.fromisoformat(change[day]), grid)
-        docs[f"{STAC_FOLDER}{survey_id}.json"] = stac_item(survey_id, dated, facts, simulated=claim.simulated)
-    made |= _doc_blobs(docs)
-    crate = ro_crate(inputs.project, claim, _facts({**files, **made}), run)
-    return made | _doc_blobs({CRATE_NAME: crate})
+    return files | doc_blobs(docs)
 
 
 def write_bundle(
@@ -223,12 +123,12 @@ def write_bundle(
     Refusal
         If a file's name is unsafe, or the bundle does not fit the container.
     """
-    change = _blob_doc(outputs["change.json"])
+    change = blob_doc(outputs["change.json"])
     files = _content(inputs, outputs, (change["first_survey_id"], change["last_survey_id"]))
     # The root over content does not depend on the run's own files, yet those name it: it is computed first, beside a stand-in.
     content = {path: blob.digest for path, blob in files.items()}
     content_root = build_evidence({**content, README_NAME: digest_bytes(b"")}, secret).content_root
-    files |= _run_files(inputs, files, run, content_root)
+    files |= run_files(inputs.project, inputs.tables.digest, files, run, content_root)
     evidence = build_evidence({path: blob.digest for path, blob in files.items()}, secret)
     assert evidence.content_root == content_root
     _write(target, files, evidence)
@@ -236,7 +136,7 @@ def write_bundle(
 
 
 def _write(target: Path, files: Mapping[str, Blob], evidence: Evidence) -> None:
-    whole = {**files, **_doc_blobs({EVIDENCE_NAME: evidence.to_doc()})}
+    whole = {**files, **doc_blobs({EVIDENCE_NAME: evidence.to_doc()})}
     if target.suffix == ".zip":
         write_zip(target, whole)
     else:

@@ -1,7 +1,6 @@
-"""Provenance of a run, each layer in its usual form: STAC Items, an in-toto statement with SLSA provenance, a Workflow Run RO-Crate.
+"""Provenance of a run, each layer in its usual form: STAC Items, and an in-toto statement with SLSA provenance (`mrv.rocrate` has the third).
 
-Sources: STAC 1.1.0 with the file (2.1.0) and projection (2.0.0) extensions; in-toto Statement v1; SLSA provenance v1; RO-Crate 1.1; Workflow
-Run Crate 0.5. Checksums of files that may be withheld (polygons, registers) appear nowhere but in the salted leaves.
+Sources: STAC 1.1.0 with the file (2.1.0) and projection (2.0.0) extensions; in-toto Statement v1; SLSA provenance v1. Checksums of files that may be withheld (polygons, registers) appear nowhere but in the salted leaves.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mrv import __version__
-from mrv.blob import digest_bytes, digest_doc
-from mrv.project import Project
+from mrv.blob import digest_bytes, digest_doc, digest_file
 from mrv.results import Claim
 
 TOP = Path(__file__).resolve().parent.parent
@@ -26,7 +24,7 @@ WORKFLOW_NAME = "run/workflow/pipeline.py"
 ENVIRONMENT_NAME = "run/environment.json"
 STATEMENT_NAME = "run/statement.intoto.json"
 STAC_FOLDER = "run/stac/"
-CRATE_NAME = "ro-crate-metadata.json"
+LOCK_NAME = "requirements/all.txt"
 BUILD_TYPE = "https://satoyama-mrv.example/build/measure/v1"
 BUILDER_ID = "https://satoyama-mrv.example/builder/satoyama-mrv"
 # What the kilograms rest on; a change anywhere in them makes another program.
@@ -107,10 +105,10 @@ class Dated:
     grid: Mapping[str, Any]
 
 
-def record_run(started: datetime, finished: datetime, *, lock_digest: str = "") -> RunRecord:
+def record_run(started: datetime, finished: datetime) -> RunRecord:
     """Record of a run of this very program on this machine."""
     workflow = Path(__file__).with_name("pipeline.py").read_bytes()
-    return RunRecord(started, finished, environment(lock_digest=lock_digest), workflow)
+    return RunRecord(started, finished, environment(), workflow)
 
 
 def _sources(rooms: Iterable[str], top: Path) -> dict[str, bytes]:
@@ -137,7 +135,13 @@ def measuring_digest(top: Path = TOP) -> str:
     return digest_doc({n: digest_bytes(d) for n, d in sources.items() if not n.startswith(_NOT_MEASURING)})
 
 
-def environment(*, lock_digest: str = "") -> dict[str, Any]:
+def _lock_digest() -> str:
+    """Digest of the lock file of a checkout; "" for an installed wheel, which has none (its versions are listed instead)."""
+    lock = TOP / LOCK_NAME
+    return digest_file(lock) if lock.is_file() else ""
+
+
+def environment() -> dict[str, Any]:
     """What a run was made with: program, Python, machine kind, library versions; no host or user name."""
     import pyproj
     import rasterio
@@ -152,7 +156,7 @@ def environment(*, lock_digest: str = "") -> dict[str, Any]:
         "version": __version__,
         "source_digest": source_digest(),
         "measuring_digest": measuring_digest(),
-        "lock_digest": lock_digest,
+        "lock_digest": _lock_digest(),
         "python": platform.python_version(),
         "implementation": sys.implementation.name,
         "system": platform.system(),
@@ -268,7 +272,7 @@ def statement(
         "digest": _hex(str(env["source_digest"])),
         "annotations": {"digest_of": "names and bytes of every Python file of models/, mrv/, registry/"},
     }
-    lock = [{"uri": "lock", "digest": _hex(str(env["lock_digest"]))}] if env["lock_digest"] else []
+    lock = [{"uri": LOCK_NAME, "digest": _hex(str(env["lock_digest"]))}] if env["lock_digest"] else []
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [
@@ -301,123 +305,4 @@ def statement(
                 "byproducts": [{"uri": ENVIRONMENT_NAME}],
             },
         },
-    }
-
-
-def _ref(identifier: str) -> dict[str, str]:
-    return {"@id": identifier}
-
-
-_PROFILES = {
-    "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
-    "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
-    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
-}
-_PARAMETERS = {
-    "#surveys": ("surveys", "Survey files of every date, as handed in", "File", "input"),
-    "#plan": ("plan", "Monitoring plan, fixed before the last date was read", "File", "input"),
-    "#tables": ("tables", "Reference tables: volume equations and factors", "File", "input"),
-    "#claim": ("claim", "Credits claimed, whole kilograms CO2e", "File", "output"),
-}
-
-
-def _parameter_of(path: str) -> str | None:
-    if path.startswith("content/inputs/"):
-        return "#surveys"
-    if path.startswith("content/tables/"):
-        return "#tables"
-    return {"content/plan.json": "#plan", "content/claim.json": "#claim"}.get(path)
-
-
-def _crate_file(fact: FileFact) -> dict[str, Any]:
-    entity: dict[str, Any] = {"@id": fact.path, "@type": "File", "name": PurePosixPath(fact.path).name}
-    entity |= {"encodingFormat": fact.media_type, "contentSize": str(fact.size)}
-    parameter = _parameter_of(fact.path)
-    return {**entity, "exampleOfWork": _ref(parameter)} if parameter else entity
-
-
-def _crate_context(project: Project, claim: Claim, run: RunRecord, paths: list[str]) -> list[dict[str, Any]]:
-    label = "SIMULATED / 模擬データ. " if claim.simulated else ""
-    licence = "Rights in the survey files stay with those who made them; they are handed on so that the claim can be recomputed."
-    return [
-        {
-            "@id": CRATE_NAME,
-            "@type": "CreativeWork",
-            "about": _ref("./"),
-            "conformsTo": [
-                _ref("https://w3id.org/ro/crate/1.1"),
-                _ref("https://w3id.org/workflowhub/workflow-ro-crate/1.0"),
-            ],
-        },
-        {
-            "@id": "./",
-            "@type": "Dataset",
-            "name": f"Evidence of batch {claim.batch_id}",
-            "description": f"{label}{project.name_en} / {project.name_ja}: {claim.gross_kg} kg CO2e, "
-            f"{claim.period_start.isoformat()} to {claim.period_end.isoformat()} (exclusive), method {claim.method_id} {claim.method_version}",
-            "datePublished": utc_text(run.finished),
-            "license": _ref("#licence"),
-            "conformsTo": [_ref(p) for p in _PROFILES],
-            "hasPart": [_ref(p) for p in paths],
-            "mainEntity": _ref(WORKFLOW_NAME),
-            "mentions": [_ref("#run")],
-        },
-        {"@id": "#licence", "@type": "CreativeWork", "name": "Rights", "description": licence},
-        *({"@id": p, "@type": "CreativeWork", "name": n, "version": p[-3:]} for p, n in _PROFILES.items()),
-    ]
-
-
-def ro_crate(project: Project, claim: Claim, facts: Iterable[FileFact], run: RunRecord) -> dict[str, Any]:
-    """Workflow Run RO-Crate metadata over every file of the bundle (``evidence.json`` excepted: it comes after)."""
-    listed = sorted(facts, key=lambda f: f.path)
-    files = {f.path: _crate_file(f) for f in listed}
-    parameters = [
-        {
-            "@id": key,
-            "@type": "FormalParameter",
-            "name": name,
-            "description": text,
-            "additionalType": kind,
-            "conformsTo": _ref("https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"),
-            "workExample": [_ref(p) for p in files if _parameter_of(p) == key],
-        }
-        for key, (name, text, kind, _) in _PARAMETERS.items()
-    ]
-    files[WORKFLOW_NAME] |= {
-        "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
-        "name": f"satoyama-mrv {run.environment['version']} pipeline",
-        "version": str(run.environment["version"]),
-        "programmingLanguage": _ref("#python"),
-        "input": [_ref(k) for k, v in _PARAMETERS.items() if v[3] == "input"],
-        "output": [_ref(k) for k, v in _PARAMETERS.items() if v[3] == "output"],
-    }
-    made = [p for p in files if p.startswith(("content/outputs/", "run/outputs/"))] + ["content/claim.json"]
-    read = [p for p in files if p.startswith("content/") and p not in made]
-    action = {
-        "@id": "#run",
-        "@type": "CreateAction",
-        "name": f"Measurement of {project.name_en}",
-        "instrument": _ref(WORKFLOW_NAME),
-        "agent": _ref("#operator"),
-        "object": [_ref(p) for p in read],
-        "result": [_ref(p) for p in made],
-        "startTime": utc_text(run.started),
-        "endTime": utc_text(run.finished),
-        "actionStatus": _ref("http://schema.org/CompletedActionStatus"),
-        "description": f"Environment in {ENVIRONMENT_NAME}, provenance statement in {STATEMENT_NAME}",
-    }
-    operator = f"Operator of {project.name_en} ({project.municipality_en})"
-    others = [
-        {"@id": "#python", "@type": "ComputerLanguage", "name": "Python", "url": "https://www.python.org/"},
-        {"@id": "#operator", "@type": "Organization", "name": operator},
-        action,
-        *parameters,
-        *files.values(),
-    ]
-    return {
-        "@context": [
-            "https://w3id.org/ro/crate/1.1/context",
-            "https://w3id.org/ro/terms/workflow-run/context",
-        ],
-        "@graph": [*_crate_context(project, claim, run, list(files)), *others],
     }

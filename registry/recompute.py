@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from mrv import pipeline
 from mrv.blob import NullSink, canonical_json
-from mrv.bundle import CLAIM_NAME, OUTPUTS, RASTERS, Bundle
+from mrv.bundle import Bundle
+from mrv.layout import CLAIM_NAME, OUTPUTS, RASTERS
 from mrv.pipeline import PipelineInputs
 from mrv.results import Claim, canopy_from_doc
 from registry.verify_report import SPOILT, Log, in_words

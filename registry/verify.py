@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from models.errors import SatoyamaError
 from mrv import __version__
-from mrv.bundle import CLAIM_NAME, INPUTS, Bundle
+from mrv.bundle import Bundle
 from mrv.credits import method_digest
 from mrv.evidence import roots_of
+from mrv.layout import CLAIM_NAME, INPUTS
 from mrv.provenance import ENVIRONMENT_NAME, STAC_FOLDER, STATEMENT_NAME, measuring_digest, multihash
 from mrv.results import Claim
 from mrv.tables import load_tables

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from laspy.errors import LaspyException
 from rasterio.errors import RasterioError
+from shapely.errors import ShapelyError
 
 from models.errors import SatoyamaError
 from mrv import __version__
@@ -25,6 +30,13 @@ SPOILT = (
     OSError,
     RasterioError,
     AssertionError,
+    RuntimeError,
+    EOFError,
+    ShapelyError,
+    LaspyException,
+    csv.Error,
+    struct.error,
+    zlib.error,
 )
 _MARKS: Mapping[Lang, Mapping[Status, str]] = {
     "en": {"passed": "[ok]      ", "failed": "[FAILED]  ", "not_made": "[not made]"},
@@ -60,9 +72,10 @@ class VerifyReport:
 
     def render(self, lang: Lang = "en") -> str:
         """One line per check and a last line with the verdict."""
-        return "\n".join([*(render_check(c, lang) for c in self.checks), self._verdict(lang)])
+        return "\n".join([*(render_check(c, lang) for c in self.checks), self.verdict(lang)])
 
-    def _verdict(self, lang: Lang) -> str:
+    def verdict(self, lang: Lang = "en") -> str:
+        """The last line: verified or not."""
         if self.ok:
             left_out = any(c.name == LEFT_OUT for c in self.checks)
             note_en = " The chain was not asked." if left_out else ""

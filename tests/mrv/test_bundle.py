@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from mrv.blob import digest_file
-from mrv.bundle import CLAIM_NAME, Bundle, withhold, write_bundle
+from mrv.bundle import Bundle, withhold, write_bundle
 from mrv.container import Container, write_zip
 from mrv.errors import Refusal
 from mrv.evidence import prove, roots_of
+from mrv.layout import CLAIM_NAME
 from tests.mrv.made_claim import SECRET, SURVEYS, claim, made_inputs, made_outputs, plan, project, run_record
 
 PLOTS = f"content/inputs/{SURVEYS[0]}/plots.geojson"

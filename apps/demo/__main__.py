@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -23,9 +22,6 @@ def main() -> int:
         "--chain-url", default="", help="JSON-RPC address of a chain; default: the embedded one"
     )
     arguments = parser.parse_args()
-    # Prefect reads its settings at import.
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
     from apps.demo.run import run_demo
 
     return run_demo(arguments.out, arguments.seed, arguments.scenario, arguments.chain_url)

@@ -20,7 +20,8 @@ from apps.demo.telling import Teller, change_table, secretary_summary
 from apps.pdf import render_certificate, render_statement
 from apps.report import ReportInputs, render_report
 from apps.web.reads import Reader
-from flows import work
+from flows import runtime, work
+from flows.definition import read_definition
 from flows.settings import Workspace
 from flows.work.measuring import change_of
 from mrv.errors import ClaimRefused
@@ -52,9 +53,11 @@ def run_demo(out: Path, seed: int, scenario: Scenario, chain_url: str) -> int:
     say = Teller(started)
     _fresh(out)
     say.title("Satoyama MRV — the main job on SIMULATED survey data / 模擬データによる実演")
+    ws = _workspace(out, chain_url)
+    prefect = runtime.start_early(ws)
     say.step("Simulating a forest near Owase: 8 plots, two drone surveys four years apart, 24 sample plots")
     files = write_demo(out / "input", seed, scenario)
-    ws = _workspace(out, files, chain_url)
+    _project(ws, out, files)
     for upload in files.survey_zips:
         say.step(f"Forestry team submits {upload.name}")
         plan = work.submit_survey(ws, upload)
@@ -67,6 +70,7 @@ def run_demo(out: Path, seed: int, scenario: Scenario, chain_url: str) -> int:
     say.note(f"monitoring plan {stored[0].digest[:23]}… was stored before the second date was read")
 
     say.step("Prefect flow measures canopy, trees, biomass and change")
+    prefect.wait()
     from flows.measure import measure_flow
 
     measured = measure_flow(str(ws.root), project_id)
@@ -133,16 +137,19 @@ def _fresh(out: Path) -> None:
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
-def _workspace(out: Path, files: DemoFiles, chain_url: str) -> Workspace:
+def _workspace(out: Path, chain_url: str) -> Workspace:
     # The demo's keys are worth nothing; their password lives as long as this process.
     os.environ.setdefault("SATOYAMA_KEYSTORE_PASSWORD", secrets.token_urlsafe(24))
-    values = {"stac": str(files.stac.resolve())}
+    values = {"stac": str((out / "input" / "stac").resolve())}
     if chain_url:
         values |= {"chain_kind": "rpc", "chain_url": chain_url}
-    ws = work.init_workspace(out / "workspace", files.project_toml, **values)
+    return work.init_workspace(out / "workspace", **values)
+
+
+def _project(ws: Workspace, out: Path, files: DemoFiles) -> None:
+    work.register_project(ws, read_definition(files.project_toml))
     deployed = work.set_up_chain(ws)
     (out / "deployment.json").write_text(json.dumps(deployed.to_doc(), indent=1) + "\n")
-    return ws
 
 
 def _watch(ws: Workspace, project_id: str, say: Teller) -> None:

@@ -123,7 +123,7 @@ def simulate_site(
     first, last = simulate_trees(site, draws)
     left, top, width, height = definition.extent_m
     frame = Frame(left, top, pixel_m, rows=round(height / pixel_m), cols=round(width / pixel_m))
-    nature = _draw_nature(definition, known, draws)
+    nature = draw_nature(definition, known, draws)
     samples = sample_plots(definition, first, last, draws)
     years = (site.first_year, site.last_year)
     return SimulatedSite(
@@ -144,7 +144,8 @@ def simulate_site(
     )
 
 
-def _draw_nature(definition: Definition, tables: Tables, draws: Draws) -> Nature:
+def draw_nature(definition: Definition, tables: Tables, draws: Draws) -> Nature:
+    """Draw what nature, crews and sensors do: shared factors and field biases as declared in the project."""
     declared, prefecture = definition.declared, definition.project.prefecture
     species = definition.site.species
     shared = tuple(

@@ -36,17 +36,16 @@ library ClaimHash {
         "uint64 grossKg,uint64 bufferKg,address recipient,bytes32[] plotKeys,uint256 nonce,uint64 deadline)"
     );
 
-    /// @dev A claim's head in calldata is 21 words, each already as EIP-712 wants it but for `plotKeys` (the 19th), where
-    /// calldata has an offset. Copied as it stands: a word with dirty high bits gives a digest nobody signed, and `issue`
-    /// reads every narrow field, which refuses it besides.
-    function hash(Claim calldata c) internal pure returns (bytes32 result) {
+    /// @dev In memory a claim is 21 words, each already as EIP-712 wants it but for `plotKeys` (the 19th), which is a
+    /// pointer. Narrow fields were checked when the claim was decoded.
+    function hash(Claim memory c) internal pure returns (bytes32 result) {
         bytes32 typeHash = TYPEHASH;
-        bytes32 plotKeysHash = keccak256(abi.encodePacked(c.plotKeys));
+        bytes32[] memory plotKeys = c.plotKeys;
         assembly ("memory-safe") {
             let free := mload(0x40)
             mstore(free, typeHash)
-            calldatacopy(add(free, 0x20), c, 0x2a0)
-            mstore(add(free, 0x260), plotKeysHash)
+            mcopy(add(free, 0x20), c, 0x2a0)
+            mstore(add(free, 0x260), keccak256(add(plotKeys, 0x20), shl(5, mload(plotKeys))))
             result := keccak256(free, 0x2c0)
         }
     }

@@ -288,7 +288,7 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
 
     /// @notice Mints a batch from a claim that `verifier` signed.
     /// @return id The batch's token id.
-    function issue(Claim calldata c, address verifier, bytes calldata signature)
+    function issue(Claim memory c, address verifier, bytes calldata signature)
         external
         onlyRole(ISSUER_ROLE)
         nonReentrant
@@ -309,7 +309,6 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         _updateProject(c, p, account, state.deficitKg);
         _spendPlots(c);
 
-        bytes32[] memory plotKeys = c.plotKeys; // one stack slot where calldata takes two
         emit BatchIssued(
             c.batchId,
             c.projectId,
@@ -326,7 +325,7 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
             c.bufferKg,
             c.recipient,
             verifier,
-            plotKeys,
+            c.plotKeys,
             digest
         );
         if (c.bufferKg != 0) emit TransferSingle(msg.sender, address(0), address(this), id, c.bufferKg);
@@ -340,7 +339,7 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         emit NonceRevoked(msg.sender, nonce);
     }
 
-    function _checkPeriod(Claim calldata c, uint32 lastPeriodEnd) private view {
+    function _checkPeriod(Claim memory c, uint32 lastPeriodEnd) private view {
         if (block.timestamp > c.deadline) revert Claim_Expired(c.deadline, block.timestamp);
         if (c.periodStart >= c.periodEnd) revert Claim_PeriodEmpty(c.periodStart, c.periodEnd);
         if (uint256(c.periodEnd) * 1 days > block.timestamp) {
@@ -351,7 +350,7 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         if (c.vintage != year) revert Claim_VintageDiffers(c.vintage, year);
     }
 
-    function _checkFigures(Claim calldata c, Account memory a) private view {
+    function _checkFigures(Claim memory c, Account memory a) private view {
         if (c.standardErrorKg == 0 || c.deductionKg == 0) revert Claim_UncertaintyAbsent();
         if (c.priorGrossKg != a.grossKg) revert Claim_PriorGrossDiffers(c.priorGrossKg, a.grossKg);
         if (c.compensatedKg != a.compensatedKg) revert Claim_CompensatedDiffers(c.compensatedKg, a.compensatedKg);
@@ -367,13 +366,13 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         if (c.recipient == address(0) || c.recipient == address(this)) revert Claim_RecipientInvalid(c.recipient);
     }
 
-    function _checkSignature(Claim calldata c, address verifier, bytes calldata signature)
+    function _checkSignature(Claim memory c, address verifier, bytes calldata signature)
         private
         returns (bytes32 digest)
     {
         if (verifier == msg.sender) revert Claim_VerifierIsIssuer(verifier);
         if (!hasRole(VERIFIER_ROLE, verifier)) revert Claim_VerifierUnknown(verifier);
-        digest = claimDigest(c);
+        digest = _hashTypedDataV4(ClaimHash.hash(c));
         if (!SignatureChecker.isValidSignatureNowCalldata(verifier, digest, signature)) {
             revert Claim_SignatureInvalid(verifier, digest);
         }
@@ -387,7 +386,7 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         _nonces[verifier][nonce >> 8] = bits | bit;
     }
 
-    function _recordBatch(Claim calldata c, uint24 projectIndex) private returns (uint256 id) {
+    function _recordBatch(Claim memory c, uint24 projectIndex) private returns (uint256 id) {
         if (c.batchId == 0) revert Claim_BatchIdZero();
         if (c.contentRoot == 0 || c.evidenceRoot == 0 || c.planDigest == 0) revert Claim_RootZero();
         if (idOfContentRoot[c.contentRoot] != 0) {
@@ -408,7 +407,7 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         }));
     }
 
-    function _updateProject(Claim calldata c, Project storage p, Account memory a, uint64 deficitKg) private {
+    function _updateProject(Claim memory c, Project storage p, Account memory a, uint64 deficitKg) private {
         a.lastPeriodEnd = c.periodEnd;
         a.grossKg += c.grossKg;
         a.bufferIssuedKg += c.bufferKg;
@@ -420,8 +419,8 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         }
     }
 
-    function _spendPlots(Claim calldata c) private {
-        bytes32[] calldata keys = c.plotKeys;
+    function _spendPlots(Claim memory c) private {
+        bytes32[] memory keys = c.plotKeys;
         uint32 start = c.periodStart;
         uint32 end = c.periodEnd;
         uint256 count = keys.length;

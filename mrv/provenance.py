@@ -14,6 +14,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 from mrv import __version__
 from mrv.blob import digest_bytes, digest_doc, digest_file
@@ -206,9 +207,14 @@ def _geometry(box: tuple[float, float, float, float]) -> dict[str, Any]:
     return {"type": "Polygon", "coordinates": [ring]}
 
 
+def uri_path(path: str) -> str:
+    """A path of the bundle as a relative URI: blanks and Japanese are percent-encoded (RFC 3986)."""
+    return quote(path, safe="/")
+
+
 def _asset(fact: FileFact, role: str) -> dict[str, Any]:
     asset: dict[str, Any] = {
-        "href": "../../" + fact.path,
+        "href": "../../" + uri_path(fact.path),
         "title": PurePosixPath(fact.path).name,
         "type": fact.media_type,
         "roles": [role],
@@ -262,7 +268,7 @@ def statement(
     listed = sorted(facts, key=lambda f: f.path)
     claim_fact = next(f for f in listed if f.path == "content/claim.json")
     inputs = [
-        {"uri": f.path, "digest": _hex(f.digest)}
+        {"uri": uri_path(f.path), "digest": _hex(f.digest)}
         for f in listed
         if (f.path.startswith("content/inputs/") or f.path in _DECLARED) and not f.private
     ]

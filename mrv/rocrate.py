@@ -10,7 +10,15 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from mrv.project import Project
-from mrv.provenance import ENVIRONMENT_NAME, STATEMENT_NAME, WORKFLOW_NAME, FileFact, RunRecord, utc_text
+from mrv.provenance import (
+    ENVIRONMENT_NAME,
+    STATEMENT_NAME,
+    WORKFLOW_NAME,
+    FileFact,
+    RunRecord,
+    uri_path,
+    utc_text,
+)
 from mrv.results import Claim
 
 CRATE_NAME = "ro-crate-metadata.json"
@@ -42,7 +50,11 @@ def _parameter_of(path: str) -> str | None:
 
 
 def _crate_file(fact: FileFact) -> dict[str, Any]:
-    entity: dict[str, Any] = {"@id": fact.path, "@type": "File", "name": PurePosixPath(fact.path).name}
+    entity: dict[str, Any] = {
+        "@id": uri_path(fact.path),
+        "@type": "File",
+        "name": PurePosixPath(fact.path).name,
+    }
     entity |= {"encodingFormat": fact.media_type, "contentSize": str(fact.size)}
     parameter = _parameter_of(fact.path)
     return {**entity, "exampleOfWork": _ref(parameter)} if parameter else entity
@@ -70,7 +82,7 @@ def _crate_context(project: Project, claim: Claim, run: RunRecord, paths: list[s
             "datePublished": utc_text(run.finished),
             "license": _ref("#licence"),
             "conformsTo": [_ref(p) for p in _PROFILES],
-            "hasPart": [_ref(p) for p in paths],
+            "hasPart": [_ref(uri_path(p)) for p in paths],
             "mainEntity": _ref(WORKFLOW_NAME),
             "mentions": [_ref("#run")],
         },
@@ -91,7 +103,7 @@ def ro_crate(project: Project, claim: Claim, facts: Iterable[FileFact], run: Run
             "description": text,
             "additionalType": kind,
             "conformsTo": _ref("https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"),
-            "workExample": [_ref(p) for p in files if _parameter_of(p) == key],
+            "workExample": [_ref(uri_path(p)) for p in files if _parameter_of(p) == key],
         }
         for key, (name, text, kind, _) in _PARAMETERS.items()
     ]
@@ -111,8 +123,8 @@ def ro_crate(project: Project, claim: Claim, facts: Iterable[FileFact], run: Run
         "name": f"Measurement of {project.name_en}",
         "instrument": _ref(WORKFLOW_NAME),
         "agent": _ref("#operator"),
-        "object": [_ref(p) for p in read],
-        "result": [_ref(p) for p in made],
+        "object": [_ref(uri_path(p)) for p in read],
+        "result": [_ref(uri_path(p)) for p in made],
         "startTime": utc_text(run.started),
         "endTime": utc_text(run.finished),
         "actionStatus": _ref("http://schema.org/CompletedActionStatus"),

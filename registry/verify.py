@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from models.errors import SatoyamaError
 from mrv import __version__
@@ -171,7 +172,7 @@ def _check_provenance(bundle: Bundle, log: Log) -> None:
         present = set(bundle.container.names)
         for path in bundle.below(STAC_FOLDER).values():
             for asset in bundle.doc(path)["assets"].values():
-                name = str(asset["href"]).removeprefix("../../")
+                name = unquote(str(asset["href"]).removeprefix("../../"))
                 if "file:checksum" in asset and name in present:
                     count += 1
                     digest = bundle.container.digest(name)

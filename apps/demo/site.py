@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -284,7 +285,8 @@ def _geodesic_area_mm2(ring_mm: Sequence[tuple[int, int]], epsg: int) -> int:
 
 def _plane_area_mm2(ring_mm: Sequence[tuple[int, int]]) -> int:
     following = (*ring_mm[1:], ring_mm[0])
-    return abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(ring_mm, following, strict=True))) // 2
+    twice = abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(ring_mm, following, strict=True)))
+    return round(Fraction(twice, 2))
 
 
 def _tree_list(site: SimulatedSite, which: int) -> TreeList:

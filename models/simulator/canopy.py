@@ -168,7 +168,6 @@ def sense(canopy_m: FloatRaster, frame: Frame, sensor: Sensor, draws: Draws, sta
     over = canopy_m + noise + np.float32(sensor.height_bias_m)
     luck = draws.uniform(f"{stage}/pits", canopy_m.size).astype(np.float32).reshape(shape)
     pit = luck < sensor.pit_share
-    depth = luck / np.float32(sensor.pit_share) * np.float32(0.7) + np.float32(0.15)
-    over = np.where(pit, over * (1 - depth), over)
+    over[pit] *= 1 - luck[pit] / np.float32(sensor.pit_share) * np.float32(0.7) - np.float32(0.15)
     measured = np.maximum(np.where(canopy_m > 0.3, np.maximum(over, 0), under), np.float32(0))
     return np.asarray(np.rint(measured * 100) / np.float32(100), dtype=np.float32)

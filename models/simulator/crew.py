@@ -29,9 +29,13 @@ def draw_cells(areas_m2: FloatArray, n: int, draws: Draws, stage: str) -> list[i
     if n > areas_m2.size:
         raise ValueError(f"expected at most {areas_m2.size} sample plots, got {n}")
     ends = np.cumsum(areas_m2)
-    points = np.searchsorted(ends, draws.uniform(stage, 50 * n) * ends[-1], "right")
-    drawn = list(dict.fromkeys(int(p) for p in points))
-    return drawn[:n]
+    drawn: dict[int, None] = {}
+    turn = 0
+    while len(drawn) < n:
+        points = draws.uniform(stage if turn == 0 else f"{stage}/{turn}", 50 * n) * ends[-1]
+        drawn |= dict.fromkeys(np.searchsorted(ends, points, "right").tolist())
+        turn += 1
+    return list(drawn)[:n]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from web3 import HTTPProvider, Web3
+from web3.providers.rpc.utils import REQUEST_RETRY_ALLOWLIST, ExceptionRetryConfiguration
 
 from models.errors import SatoyamaError
 
@@ -58,13 +59,22 @@ def connect(config: ChainConfig) -> Web3:
     if config.kind == "embedded":
         return _embedded_web3(open_embedded(_required(config.path, "path", "embedded"), now=config.now))
     url = _required(config.url, "url", "rpc")
-    w3 = _web3(HTTPProvider(url, request_kwargs={"timeout": _RPC_TIMEOUT_S}))
+    w3 = _web3(_http_provider(url))
     if not w3.is_connected():
         raise ChainUnavailable(
             en=f"No chain answers at {_without_secrets(url)}. Start the node or correct the address.",
             ja=f"{_without_secrets(url)} のチェーンから応答がありません。ノードを起動するか、URLを直してください。",
         )
     return w3
+
+
+def _http_provider(url: str) -> HTTPProvider:
+    # A transaction is never sent again behind the sender's back: its "already known" would then be mistaken.
+    reads = [method for method in REQUEST_RETRY_ALLOWLIST if method != "eth_sendRawTransaction"]
+    retries = ExceptionRetryConfiguration(errors=(OSError,), method_allowlist=reads)
+    return HTTPProvider(
+        url, request_kwargs={"timeout": _RPC_TIMEOUT_S}, exception_retry_configuration=retries
+    )
 
 
 def create_embedded(path: Path, funded: Sequence[str], *, now: int | None = None) -> Web3:

@@ -74,7 +74,8 @@ class ChainPort(ChainViews):
         return self.sender.prepare(account, function, self.deployment.address_of(contract), data)
 
     def _send(self, account: LocalAccount, contract: str, function: str, *arguments: Any) -> Mined:
-        return self.sender.send(self._prepare(account, contract, function, *arguments))
+        data = encode_call(contract, function, *arguments)
+        return self.sender.transact(account, function, self.deployment.address_of(contract), data)
 
     def events_of(self, mined: Mined) -> list[Event]:
         """Events of one transaction."""
@@ -89,6 +90,10 @@ class ChainPort(ChainViews):
             if log["address"] in by_address
         )
         return [event for event in decoded if event is not None]
+
+    def send_gas(self, account: LocalAccount, to: str, wei: int) -> Mined:
+        """Give an account of the chain's own coin to pay gas with."""
+        return self.sender.pay(account, to, wei)
 
     # Registry
 

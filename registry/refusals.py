@@ -170,11 +170,18 @@ class ChainRefused(SatoyamaError):
         )
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_again, (self.action, self.name, self.arguments, self.note, self.tx_hash))
+        return (_again, (type(self), self.action, self.name, self.arguments, self.note, self.tx_hash))
 
 
-def _again(action: str, name: str, arguments: dict[str, Any], note: str, tx_hash: str | None) -> ChainRefused:
-    return ChainRefused(action, name, arguments, note=note, tx_hash=tx_hash)
+def _again(
+    kind: type[ChainRefused],
+    action: str,
+    name: str,
+    arguments: dict[str, Any],
+    note: str,
+    tx_hash: str | None,
+) -> ChainRefused:
+    return kind(action, name, arguments, note=note, tx_hash=tx_hash)
 
 
 def refusal(action: str, data: bytes, *, note: str = "", tx_hash: str | None = None) -> ChainRefused:

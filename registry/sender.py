@@ -16,15 +16,20 @@ from web3.exceptions import (
     TransactionNotFound,
     Web3RPCError,
 )
-from web3.types import TxParams
+from web3.types import TxParams, Wei
 
 from models.errors import SatoyamaError
-from registry.refusals import refusal
+from registry.refusals import ChainRefused, refusal
 
 RECEIPT_TIMEOUT_S = 180
 _POLL_S = 0.1
 _GAS_MARGIN_PERCENT = 10
+_NONCE_TRIES = 8
 _ALREADY_THERE = ("already known", "already imported", "nonce too low", "known transaction")
+
+
+class NonceTaken(ChainRefused):
+    """The account's nonce was used by another transaction in between; nothing of this one happened."""
 
 
 class ChainBusy(SatoyamaError):
@@ -59,7 +64,9 @@ class Sender:
         self.w3 = w3
         self.chain_id = int(w3.eth.chain_id)
 
-    def prepare(self, account: LocalAccount, action: str, to: str | None, data: bytes | str) -> SignedTx:
+    def prepare(
+        self, account: LocalAccount, action: str, to: str | None, data: bytes | str, *, value_wei: int = 0
+    ) -> SignedTx:
         """Estimate, price and sign; nothing is sent.
 
         Raises
@@ -67,7 +74,7 @@ class Sender:
         ChainRefused
             If the call would revert now.
         """
-        call: TxParams = {"from": account.address, "data": HexBytes(data), "value": Web3.to_wei(0, "wei")}
+        call: TxParams = {"from": account.address, "data": HexBytes(data), "value": Wei(value_wei)}
         if to is not None:
             call["to"] = Web3.to_checksum_address(to)
         try:
@@ -86,7 +93,7 @@ class Sender:
             "gas": int(gas) * (100 + _GAS_MARGIN_PERCENT) // 100,
             "maxFeePerGas": 2 * base + tip,
             "maxPriorityFeePerGas": tip,
-            "value": 0,
+            "value": value_wei,
             "data": HexBytes(data),
         }
         if to is not None:
@@ -96,11 +103,16 @@ class Sender:
             bytes(signed.raw_transaction), "0x" + signed.hash.hex().removeprefix("0x"), nonce, action
         )
 
-    def send(self, signed: SignedTx) -> Mined:
+    def send(self, signed: SignedTx, *, first_time: bool = False) -> Mined:
         """Send the bytes and wait for the receipt; bytes that are already there are only waited for.
+
+        Signatures are deterministic, so another process that asks for the same thing at the same nonce signs the same
+        bytes. `first_time` says that these bytes were signed just now: if they are there already, they are another's.
 
         Raises
         ------
+        NonceTaken
+            If another transaction of the account has its nonce; this one never will be mined, or is not ours.
         ChainRefused
             If the node does not take it, or it was mined and reverted.
         ChainBusy
@@ -111,8 +123,10 @@ class Sender:
         except (Web3RPCError, BadResponseFormat) as error:
             message = _rpc_message(error)
             known = any(word in message.lower() for word in _ALREADY_THERE)
-            if not known or (self.receipt(signed.tx_hash) is None and "nonce" in message.lower()):
+            if not known:
                 raise refusal(signed.action, b"", note=message) from error
+            if first_time or ("nonce" in message.lower() and not self._is_mined(signed.tx_hash)):
+                raise NonceTaken(signed.action, "", {}, note=message) from error
         return self.wait(signed)
 
     def wait(self, signed: SignedTx) -> Mined:
@@ -133,8 +147,24 @@ class Sender:
         return _mined(receipt)
 
     def transact(self, account: LocalAccount, action: str, to: str | None, data: bytes | str) -> Mined:
-        """Prepare and send in one go."""
-        return self.send(self.prepare(account, action, to, data))
+        """Prepare and send in one go; signed anew where another transaction of the account took the nonce."""
+        for _ in range(_NONCE_TRIES - 1):
+            try:
+                return self.send(self.prepare(account, action, to, data), first_time=True)
+            except NonceTaken:
+                continue
+        return self.send(self.prepare(account, action, to, data), first_time=True)
+
+    def pay(self, account: LocalAccount, to: str, wei: int) -> Mined:
+        """Send the chain's own coin, for gas."""
+        return self.send(self.prepare(account, "pay", to, b"", value_wei=wei))
+
+    def _is_mined(self, tx_hash: str) -> bool:
+        try:
+            self.w3.eth.get_transaction_receipt(HexBytes(tx_hash))
+        except TransactionNotFound:
+            return False
+        return True
 
     def receipt(self, tx_hash: str) -> Mined | None:
         """The receipt of a transaction that succeeded; None if it is unknown, pending or reverted."""

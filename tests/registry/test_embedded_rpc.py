@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -18,7 +20,8 @@ from registry.chain import ChainConfig, ChainUnavailable, connect
 from registry.embedded import EmbeddedChain
 from registry.embeddedrpc import EmbeddedProvider
 from registry.rpcserver import make_server
-from tests.registry.evmkit import deploy_counter, funder, new_chain, signed
+from tests.conftest import ROOT, need
+from tests.registry.evmkit import FUNDER_KEY, deploy_counter, funder, new_chain, signed
 
 
 @pytest.fixture
@@ -115,8 +118,6 @@ def test_an_incomplete_configuration_names_what_is_absent() -> None:
 def test_without_the_extra_the_embedded_chain_names_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import sys
-
     for name in [name for name in sys.modules if name == "eth" or name.startswith("eth.")]:
         monkeypatch.delitem(sys.modules, name)
     for name in ("registry.embedded", "registry.evmdb", "registry.evmdocs", "registry.embeddedrpc"):
@@ -125,3 +126,47 @@ def test_without_the_extra_the_embedded_chain_names_it(
     with pytest.raises(ChainUnavailable) as caught:
         connect(ChainConfig("embedded", path=tmp_path / "c.sqlite"))
     assert "satoyama-mrv[chain]" in caught.value.en and "satoyama-mrv[chain]" in caught.value.ja
+
+
+def test_cast_reads_and_sends(url: str, chain: EmbeddedChain) -> None:
+    modules = ROOT / "registry" / "contracts" / "node_modules"
+    cast = need("cast", env="SATOYAMA_CAST", also=(modules / ".bin" / "cast",))
+    counter = "0x" + deploy_counter(chain).hex()
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [cast, *arguments, "--rpc-url", url], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    assert run("chain-id") == str(chain.chain_id)
+    run("send", counter, "--private-key", FUNDER_KEY)
+    assert int(run("storage", counter, "0"), 16) == 1
+    assert int(run("call", counter), 16) == 2
+    assert run("block-number") == "2"
+
+
+def test_the_base_install_needs_no_evm_to_reach_a_chain_by_rpc() -> None:
+    modules = (
+        "abi",
+        "accounts",
+        "chain",
+        "claimstruct",
+        "deploy",
+        "events",
+        "issuance",
+        "outbox",
+        "port",
+        "ports",
+    )
+    modules += ("refusals", "sender", "treasury", "verify_chain", "views")
+    code = "import sys\nfor name in ('eth', 'eth_tester', 'coincurve', 'trie'): sys.modules[name] = None\n"
+    code += "".join(f"import registry.{name}\n" for name in modules)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_no_library_sends_a_transaction_a_second_time_by_itself(url: str) -> None:
+    provider = connect(ChainConfig("rpc", url=url)).provider
+    assert isinstance(provider, HTTPProvider) and provider.exception_retry_configuration is not None
+    retried = provider.exception_retry_configuration.method_allowlist
+    assert "eth_call" in retried and "eth_sendRawTransaction" not in retried

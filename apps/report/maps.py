@@ -177,7 +177,9 @@ def draw_map(
     figure.text(0.76, 0.37 / height_in, style.unit, color=INK, fontproperties=font, fontsize=8.5)
     canvas.draw()
     # A palette of 128 colours: a third of the bytes, and nothing that the eye would miss on a map.
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).quantize(128, dither=Image.Dither.NONE)
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).quantize(
+        128, dither=Image.Dither.NONE
+    )
     buffer = BytesIO()
     picture.save(buffer, format="PNG", optimize=True)
     data = base64.b64encode(buffer.getvalue()).decode()

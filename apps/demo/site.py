@@ -291,7 +291,7 @@ def _plane_area_mm2(ring_mm: Sequence[tuple[int, int]]) -> int:
 
 def _tree_list(site: SimulatedSite, which: int) -> TreeList:
     rows = tree_rows(site, which)
-    register = {p.plot_id: planted_year_at(site.definition, p, 0) for p in site.definition.plots}
+    register = {p.plot_id: planted_year_at(site.definition, p, which) for p in site.definition.plots}
     return TreeList(
         sample_plot_id=np.array([r.sample_plot_id for r in rows]),
         tag=np.array([r.tag for r in rows]),
@@ -320,9 +320,11 @@ class TreeRow:
 def tree_rows(site: SimulatedSite, which: int) -> list[TreeRow]:
     """Lines of the tree list of a date: tags persist, recruits follow with tags of their own."""
     trees, rows = site.trees[which], []
+    register = {p.plot_id: planted_year_at(site.definition, p, which) for p in site.definition.plots}
     for sample, readings in zip(site.samples, site.readings[which], strict=True):
         for i, index in enumerate(sample.trees[: readings.dbh_mm.size]):
-            status = int(trees.status[index])
+            status, year = int(trees.status[index]), int(trees.planted_year[index])
+            own_year = i >= sample.tagged_first or year != register[sample.plot_id]
             rows.append(
                 TreeRow(
                     sample.sample_plot_id,
@@ -332,7 +334,7 @@ def tree_rows(site: SimulatedSite, which: int) -> list[TreeRow]:
                     int(readings.dbh_mm[i]),
                     int(readings.height_mm[i]),
                     "alive" if status == ALIVE else "dead" if status == DEAD else "cut",
-                    int(trees.planted_year[index]) if i >= sample.tagged_first else None,
+                    year if own_year else None,
                 )
             )
     return rows

@@ -12,6 +12,7 @@ from apps.cli.market import buy, retire, sell, statement
 from apps.cli.runs import approve, claim, flows, issue, measure, settle, watch
 from apps.cli.say import Plain, Session
 from apps.cli.servers import chain, serve
+from apps.cli.stand import stand
 from apps.cli.team import init, survey
 from mrv import __version__
 
@@ -46,6 +47,7 @@ def main(ctx: click.Context, workspace: Path | None, as_json: bool, lang: str | 
 for command in (
     init,
     survey,
+    stand,
     measure,
     claim,
     approve,

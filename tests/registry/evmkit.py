@@ -11,7 +11,23 @@ from registry.embedded import EmbeddedChain
 
 # With call data: reverts with exactly that data. Without: counter += 1, logs it as topic and data, returns it.
 RUNTIME = bytes.fromhex("3615600f573660006000373660 00fd5b600054600101806000558060005260206000a160206000f3")
-CREATION = bytes([0x60, len(RUNTIME), 0x80, 0x60, 0x0B, 0x60, 0x00, 0x39, 0x60, 0x00, 0xF3]) + RUNTIME
+
+
+def creation(runtime: bytes) -> bytes:
+    """Creation code that deploys `runtime` (up to 255 bytes)."""
+    return bytes([0x60, len(runtime), 0x80, 0x60, 0x0B, 0x60, 0x00, 0x39, 0x60, 0x00, 0xF3]) + runtime
+
+
+CREATION = creation(RUNTIME)
+
+# Answers every call with EIP-1271's magic value: a wallet that approves anything.
+YES_WALLET = bytes.fromhex("631626ba7e60e01b60005260206000f3")
+
+
+def forwarder(target: str) -> bytes:
+    """Runtime that passes its call data on to `target` and reverts if that does: the least multisig there is."""
+    return bytes.fromhex(f"36600060003760006000366000600073{target[2:]}5af1602e5760006000fd5b00")
+
 
 FUNDER_KEY = "0x" + "5a" * 32  # of these tests only
 

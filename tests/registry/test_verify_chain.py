@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from registry.abi import encode_call
 from registry.checks import Check, all_passed, compared
 from registry.claimstruct import ClaimStruct
+from registry.deploy import role_hash
 from registry.port import ChainPort, Retirement
 from registry.verify_chain import check_chain
 from tests.registry.conftest import DEADLINE, World, sha
+from tests.registry.evmkit import YES_WALLET, creation, forwarder
 
 
 @pytest.fixture
@@ -88,14 +91,43 @@ def test_a_contract_that_is_not_the_published_one_fails(world: World, issued: Cl
 
 
 def test_a_verifier_who_lost_the_role_later_still_had_it_then(world: World, issued: ClaimStruct) -> None:
-    from registry.deploy import role_hash
-
     arguments = (role_hash("VERIFIER_ROLE"), world["verifier"].address)
     world.port._send(world["admin"], "CreditRegistry", "revokeRole", *arguments)
     try:
         assert failed(check_chain(world.port, issued)) == set()
     finally:
         world.port._send(world["admin"], "CreditRegistry", "grantRole", *arguments)
+
+
+def deployed(world: World, runtime: bytes) -> str:
+    mined = world.port.sender.transact(world["admin"], "deploy", None, creation(runtime))
+    return str(mined.contract_address)
+
+
+def granted(world: World, role: str, account: str) -> None:
+    world.port._send(world["admin"], "CreditRegistry", "grantRole", role_hash(role), account)
+
+
+def test_a_wallet_contract_can_be_the_verifier(world: World) -> None:
+    wallet = deployed(world, YES_WALLET)
+    granted(world, "VERIFIER_ROLE", wallet)
+    claim = world.claim()
+    world.port.issue(world["issuer"], claim, wallet, b"whatever the wallet accepts")
+    assert failed(check_chain(world.port, claim)) == set()
+
+
+def test_an_issue_through_another_contract_leaves_the_signature_unchecked_and_says_so(world: World) -> None:
+    port = world.port
+    multisig = deployed(world, forwarder(port.deployment.registry))
+    granted(world, "ISSUER_ROLE", multisig)
+    claim = world.claim()
+    signature = port.sign_claim(world["verifier"], claim)
+    data = encode_call("CreditRegistry", "issue", claim.to_tuple(), world["verifier"].address, signature)
+    port.sender.transact(world["stranger"], "issue by multisig", multisig, data)
+    checks = check_chain(port, claim)
+    unmade = {check.name for check in checks if check.status == "not_made"}
+    assert unmade == failed(checks) == {"chain.signature", "chain.duties"}
+    assert not all_passed(checks)
 
 
 def test_no_check_at_all_is_not_a_pass() -> None:

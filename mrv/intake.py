@@ -6,6 +6,7 @@ The plan is a value: it can be shown before anything is stored. Nothing is store
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pyproj import CRS
@@ -86,6 +87,7 @@ def read_survey(files: Mapping[str, Blob], project: Project, tables: Tables) -> 
 def _read(
     files: Mapping[str, Blob], project: Project, tables: Tables, findings: Findings, pixels: bool
 ) -> tuple[Survey | None, Manifest | None]:
+    files = {name: replace(blob, name=name) for name, blob in files.items()}
     manifest = read_manifest(files, project, findings)
     if manifest is None or manifest.crs is None:
         return None, manifest
@@ -141,7 +143,7 @@ def _read(
         ortho=blobs.get("ortho"),
         simulated=manifest.simulated,
         manifest=manifest.doc,
-        files=dict(files),
+        files=files,
     )
     return survey, manifest
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 import tempfile
 import unicodedata
@@ -11,10 +12,11 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from mrv.blob import CHUNK_BYTES, Blob, blob_of_file, digest_doc, digest_file
-from mrv.readers.findings import Findings, listed, same
+from mrv.readers.findings import Findings, listed
 
 MANIFEST = "survey.toml"
 MAX_FILES = 2_000
@@ -33,6 +35,7 @@ _ARCHIVE_MAGIC = (
     b"\xfd7zXZ",
 )
 _ARCHIVE_SUFFIXES = frozenset({".zip", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".tar", ".kmz"})
+_OFFICE_SUFFIXES = frozenset({".xlsx", ".xlsm", ".docx", ".pptx", ".ods", ".odt"})
 
 
 @dataclass(frozen=True)
@@ -96,18 +99,26 @@ def _ignored(name: str) -> bool:
     return any(part in _IGNORED_PARTS or part.startswith("._") for part in parts)
 
 
+def _below(folder: Path) -> Iterator[Path]:
+    """All that lies in a folder, links not followed, leftovers of file managers left out."""
+    for home, folders, names in os.walk(folder, followlinks=False):
+        for name in names + [f for f in folders if Path(home, f).is_symlink()]:
+            path = Path(home, name)
+            if not _ignored(path.relative_to(folder).as_posix()):
+                yield path
+
+
 def _folder_files(folder: Path, findings: Findings) -> dict[str, Blob]:
     files: dict[str, Blob] = {}
-    for path in sorted(folder.rglob("*")):
+    paths = list(islice(_below(folder), MAX_FILES + 1))
+    if len(paths) > MAX_FILES:
+        _too_much(folder.name, (f"more than {MAX_FILES} files", f"{MAX_FILES}個を超えるファイル"), findings)
+        return {}
+    for path in sorted(paths):
         name = unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
-        if _ignored(name) or (path.is_dir() and not path.is_symlink()):
-            continue
         if path.is_symlink() or not path.is_file():
             _bad_name("archive.link", name, ("a link or device", "リンクまたは特殊ファイル"), findings)
             continue
-        if len(files) >= MAX_FILES:
-            _too_much(folder.name, same(f"> {MAX_FILES}"), findings)
-            return {}
         files[name] = blob_of_file(path, name)
     if not files and not findings.refused:
         _empty(folder.name, findings)
@@ -215,8 +226,9 @@ def _hashed_members(
             # A member that does not decompress or fails its checksum; RuntimeError is zipfile's word for a password.
             _bad_name("archive.damaged", name, (f"{error}", f"壊れたファイル（{error}）"), findings)
             continue
-        if PurePosixPath(name).suffix.lower() in _ARCHIVE_SUFFIXES or (
-            head.startswith(_ARCHIVE_MAGIC) and not name.lower().endswith(".xlsx")
+        suffix = PurePosixPath(name).suffix.lower()
+        if suffix in _ARCHIVE_SUFFIXES or (
+            head.startswith(_ARCHIVE_MAGIC) and suffix not in _OFFICE_SUFFIXES
         ):
             _bad_name(
                 "archive.nested", name, ("an archive in the archive", "zipの中の圧縮ファイル"), findings

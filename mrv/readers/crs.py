@@ -16,6 +16,7 @@ from pyproj.network import set_network_enabled  # type: ignore[attr-defined]
 from pyproj.transformer import TransformerGroup
 
 from mrv.readers.findings import Findings, same
+from mrv.readers.hostile import Unreadable, hostile
 
 Ring = tuple[tuple[int, int], ...]
 Rings = tuple[Ring, ...]
@@ -35,6 +36,13 @@ class Joined:
 
 def parse_crs(text: str) -> CRS | None:
     """A coordinate system from ``EPSG:6674``, an OGC URN or WKT; None where it is none."""
+    crs = _parsed(text)
+    if crs is None or not (horizontal(crs).is_projected or horizontal(crs).is_geographic):
+        return None
+    return crs
+
+
+def _parsed(text: str) -> CRS | None:
     match = re.search(r"EPSG:+(?:[\d.]*:)?(\d{4,6})$", text.strip(), re.IGNORECASE)
     try:
         if match:
@@ -103,8 +111,9 @@ def join(source_wkt: str, target_wkt: str) -> Joined:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # "best transformation not available": answered below
         try:
-            group = TransformerGroup(source_wkt, target_wkt, always_xy=True, allow_ballpark=False)
-        except ProjError as error:
+            with hostile():  # systems come from files
+                group = TransformerGroup(source_wkt, target_wkt, always_xy=True, allow_ballpark=False)
+        except Unreadable as error:
             raise NoTransformation(str(error)) from error
         if not group.transformers:
             missing = "; ".join(o.name for o in group.unavailable_operations[:2])
@@ -158,9 +167,19 @@ def areal_scale_e8(crs: CRS, x_mm: int, y_mm: int) -> int:
 
     Eight digits are far below any survey's accuracy, and far above what differs between versions of PROJ, which finds
     the factor by finite differences good to about 1e-10.
+
+    Raises
+    ------
+    NoTransformation
+        Where the point lies outside the projection.
     """
     lon, lat = lon_lat(crs, x_mm, y_mm)
-    return round(Proj(horizontal(crs)).get_factors(lon, lat).areal_scale * AREAL_SCALE_UNIT)
+    scale = (
+        Proj(horizontal(crs)).get_factors(lon, lat).areal_scale if np.isfinite([lon, lat]).all() else np.inf
+    )
+    if not np.isfinite(scale) or scale <= 0:
+        raise NoTransformation(f"({x_mm / 1000}, {y_mm / 1000}) m lies outside {crs.name}")
+    return round(scale * AREAL_SCALE_UNIT)
 
 
 def lon_lat(crs: CRS, x_mm: int, y_mm: int) -> tuple[float, float]:

@@ -22,17 +22,8 @@ class Findings:
         self, code: str, where: str, *, expected: Both, got: Both, todo: Both, severity: Severity = "refuse"
     ) -> None:
         """Record a problem; texts are pairs of English and Japanese."""
-        found = Problem(
-            code,
-            where,
-            expected[0],
-            expected[1],
-            shorten(got[0]),
-            shorten(got[1]),
-            todo[0],
-            todo[1],
-            severity,
-        )
+        en, ja = ([shorten(pair[k]) for pair in (expected, got, todo)] for k in (0, 1))
+        found = Problem(code, shorten(where), en[0], ja[0], en[1], ja[1], en[2], ja[2], severity)
         if found not in self.problems:
             self.problems.append(found)
 
@@ -42,7 +33,7 @@ class Findings:
 
     def note(self, name: str, text: Both) -> None:
         """Say what was understood or will be done with a file."""
-        self.notes.setdefault(name, []).append(text)
+        self.notes.setdefault(name, []).append((shorten(text[0]), shorten(text[1])))
 
     @property
     def refused(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import numpy as np
 from pyproj import CRS
@@ -12,7 +13,7 @@ from pyproj import CRS
 from mrv.readers.archive import Upload, content_digest
 from mrv.readers.crs import NoTransformation, Rings, to_plane_mm
 from mrv.readers.findings import Both, Findings, same
-from mrv.readers.plots import polygon_of, shared_mm2
+from mrv.readers.plots import SLIVER_PPM, polygon_of, shared_mm2
 from mrv.survey import Survey
 
 # Files that a new date cannot share with an old one; boundaries may well stay the same.
@@ -145,21 +146,41 @@ def _repeated(code: str, where: str, got: Both, findings: Findings) -> None:
 
 
 def _check_plots(survey: Survey, known: KnownSurveys, findings: Findings) -> None:
-    newest = {(p.project_id, p.register_id): p for p in known.plots}
+    # The oldest of each, so that a boundary cannot creep by a sliver at every date.
+    oldest = {(p.project_id, p.register_id): p for p in reversed(known.plots)}
     target = CRS.from_epsg(survey.epsg)
-    others = [(p, polygon_of(_in_plane(p, target))) for p in newest.values()]
+    others = [(p, polygon_of(_in_plane(p, target))) for p in oldest.values()]
     for plot in survey.plots:
         shape = polygon_of(plot.rings_mm)
         for other, other_shape in others:
             if other.register_id == plot.register_id:
                 if other.project_id != survey.project_id:
                     _overlapped("plots.register_id_taken", plot.plot_id, other, 0, findings)
+                else:
+                    _same_boundary(plot.plot_id, shape, other, other_shape, findings)
                 continue
             if not shape.intersects(other_shape):
                 continue
             area = shared_mm2(shape, other_shape)
             if area:
                 _overlapped("plots.overlap_known", plot.plot_id, other, area, findings)
+
+
+def _same_boundary(plot_id: str, shape: Any, other: KnownPlot, other_shape: Any, findings: Findings) -> None:
+    """A change between two dates is one of the same ground: stock of added ground is no growth."""
+    differs = float(shape.symmetric_difference(other_shape).area)
+    if differs * 1e6 <= SLIVER_PPM * other_shape.area:
+        return
+    findings.add(
+        "plots.boundary_changed",
+        f"plot {plot_id}",
+        expected=(f"the boundary of {other.survey_id}", f"{other.survey_id} と同じ境界"),
+        got=(f"one that differs by {differs / 1e6:.0f} m²", f"{differs / 1e6:.0f} m² 異なる境界"),
+        todo=(
+            "Send the boundary as it was; ground that was added is no growth.",
+            "前回の境界のまま送ってください（追加された土地は成長ではありません）。",
+        ),
+    )
 
 
 def _in_plane(plot: KnownPlot, target: CRS) -> Rings:

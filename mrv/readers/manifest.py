@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from math import isfinite
 from pathlib import PurePosixPath
 from typing import Any, cast, get_args
 
@@ -363,4 +364,5 @@ def _plain_doc(value: Any) -> Any:
         return [_plain_doc(v) for v in value]
     if isinstance(value, date | datetime | time):
         return value.isoformat()
-    return value
+    fits = not isinstance(value, int) or abs(value) < 2**53
+    return value if fits and (not isinstance(value, float) or isfinite(value)) else str(value)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from mrv.blob import Blob
 from mrv.errors import Problem
 from mrv.readers.archive import MANIFEST
-from mrv.readers.findings import Both, Findings
+from mrv.readers.findings import Both, Findings, shorten
 from mrv.readers.manifest import Manifest
 from mrv.survey import Survey
 
@@ -161,10 +161,10 @@ def render(plan: IntakePlan, lang: Language = "en") -> str:
     lang : {"en", "ja"}
     """
     english = lang == "en"
-    lines = [f"{plan.upload_name}  {plan.upload_digest}"]
+    lines = [f"{shorten(plan.upload_name)}  {plan.upload_digest}"]
     for file in plan.files:
         role = (file.role or "other") if english else _ROLES_JA[file.role]
-        lines.append(f"  {file.name}  [{role}]  {file.size:,} B  {file.digest[:19]}…")
+        lines.append(f"  {shorten(file.name)}  [{role}]  {file.size:,} B  {file.digest[:19]}…")
         lines.append(f"      {file.does_en if english else file.does_ja}")
         lines += [f"      · {note}" for note in (file.notes_en if english else file.notes_ja)]
     for title, problems in (

@@ -12,7 +12,7 @@ from pyproj import CRS
 from mrv.geometry import Grid
 from mrv.project import Project
 from mrv.quantise import round_fraction
-from mrv.readers.crs import AREAL_SCALE_UNIT, Rings, areal_scale_e8, lon_lat, twice_area_mm2
+from mrv.readers.crs import AREAL_SCALE_UNIT, NoTransformation, Rings, areal_scale_e8, lon_lat, twice_area_mm2
 from mrv.readers.findings import Findings, listed, same
 from mrv.readers.text import exact, header_key, plain, read_year
 from mrv.readers.vectors import Feature
@@ -22,15 +22,16 @@ from mrv.tables import Tables
 # Digitised neighbours never fit to the millimetre: below both of these an overlap is a sliver.
 SLIVER_MM2 = 100 * 10**6
 SLIVER_PPM = 10_000
+# Shapefiles cut names to ten letters, hence register_i and the like.
 _ALIASES: dict[str, tuple[str, ...]] = {
     "plot_id": ("plot", "id", "区画", "区画番号", "区画id", "プロット"),
-    "register_id": ("register", "林小班", "林班小班", "小班", "森林簿番号"),
+    "register_id": ("register", "register_i", "林小班", "林班小班", "小班", "森林簿番号"),
     "name": ("名称", "名前", "区画名"),
     "species": ("樹種", "主要樹種"),
-    "planted_year": ("植栽年", "植栽年度", "plantedyear"),
-    "register_area_ha": ("area_ha", "森林簿面積", "面積", "面積ha", "面積(ha)"),
+    "planted_year": ("植栽年", "植栽年度", "planted_ye"),
+    "register_area_ha": ("area_ha", "register_a", "森林簿面積", "面積", "面積ha", "面積(ha)"),
     "treatment": ("処理", "施業区分", "群"),
-    "sample_plot_id": ("sample_plot", "標準地", "標準地番号", "標準地id"),
+    "sample_plot_id": ("sample_plot", "sample_plo", "標準地", "標準地番号", "標準地id"),
     "tagged": ("標識", "固定", "タグ"),
 }
 _TRUE = frozenset({"true", "1", "yes", "t", "y", "はい", "有", "あり", "○", "〇"})
@@ -135,7 +136,11 @@ def _plot(where: str, feature: Feature, crs: CRS, tables: Tables, findings: Find
     if area_text and (area_ha is None or area_ha <= 0):
         _attribute(where, "plots.register_area", "register_area_ha > 0", same(repr(area_text)), findings)
         area_text = ""
-    area_mm2 = ellipsoid_area_mm2(feature.rings, crs)
+    try:
+        area_mm2 = ellipsoid_area_mm2(feature.rings, crs)
+    except NoTransformation as error:
+        _out_of_zone(where, crs, (str(error), str(error)), findings)
+        return None
     if area_ha and not 0.5 <= float(area_ha) * 1e10 / area_mm2 <= 2:
         findings.warn(
             "plots.area_differs",
@@ -277,17 +282,22 @@ def _outside_zone(name: str, plots: Sequence[Plot], crs: CRS, findings: Findings
     for plot in plots:
         lon, lat = lon_lat(crs, *plot.rings_mm[0][0])
         if not (use.west - 1 <= lon <= use.east + 1 and use.south - 1 <= lat <= use.north + 1):
-            findings.add(
-                "plots.outside_crs",
-                f"{name} plot {plot.plot_id}",
-                expected=(f"a place where {crs.name} is used", f"{crs.name} の適用範囲"),
-                got=(f"lon {lon:.3f}, lat {lat:.3f}", f"経度{lon:.3f} 緯度{lat:.3f}"),
-                todo=(
-                    "Check the zone and the axis order (east first; X is north in Japan).",
-                    "系番号と軸の順（東・北の順）を確認してください。",
-                ),
-            )
+            got = (f"lon {lon:.3f}, lat {lat:.3f}", f"経度{lon:.3f} 緯度{lat:.3f}")
+            _out_of_zone(f"{name} plot {plot.plot_id}", crs, got, findings)
             return
+
+
+def _out_of_zone(where: str, crs: CRS, got: tuple[str, str], findings: Findings) -> None:
+    findings.add(
+        "plots.outside_crs",
+        where,
+        expected=(f"a place where {crs.name} is used", f"{crs.name} の適用範囲"),
+        got=got,
+        todo=(
+            "Check the zone and the axis order (east first; X is north in Japan).",
+            "系番号と軸の順（東・北の順）を確認してください。",
+        ),
+    )
 
 
 def _twice(name: str, code: str, ids: Sequence[str], column: str, findings: Findings) -> None:

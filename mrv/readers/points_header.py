@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import laspy
 import numpy as np
-from laspy.errors import LaspyException
 from pyproj import CRS
-from pyproj.exceptions import CRSError
 
 from mrv.blob import Blob
 from mrv.readers.crs import Rings, same_plane
 from mrv.readers.findings import Findings, same
+from mrv.readers.hostile import Unreadable, hostile
 
 MAX_POINTS = 4_000_000_000
 CHUNK_POINTS = 1_000_000
@@ -44,18 +43,9 @@ def check_points(
                 _damaged(blob.name, "no LAS header", findings)
                 return None
         try:
-            with laspy.open(path) as reader:
+            with hostile(), laspy.open(path) as reader:
                 facts = _read(reader, blob.name, crs, epsg, findings, pixels)
-        except (
-            LaspyException,
-            ValueError,
-            OSError,
-            EOFError,
-            RuntimeError,
-            CRSError,
-            OverflowError,
-        ) as error:
-            # laspy, and lazrs below it (a RuntimeError), raise these for points that are cut short or damaged.
+        except Unreadable as error:
             _damaged(blob.name, str(error), findings)
             return None
     if facts is not None:

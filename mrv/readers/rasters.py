@@ -12,7 +12,6 @@ import rasterio
 from numpy.typing import NDArray
 from pyproj import CRS
 from pyproj.exceptions import CRSError
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from mrv.blob import Blob
@@ -20,6 +19,7 @@ from mrv.errors import Refusal
 from mrv.geometry import Grid, ZoneMask, grid_of, zone_mask
 from mrv.readers.crs import Rings, parse_crs, same_plane, vertical_datum_of
 from mrv.readers.findings import Findings, same
+from mrv.readers.hostile import Unreadable, hostile
 from mrv.readers.manifest import FileEntry
 
 MAX_PIXELS = 4_000_000_000
@@ -114,13 +114,12 @@ def check_raster(
         if not _is_geotiff(blob.name, path, findings):
             return None
         try:
-            with open_geotiff(path) as source:
+            with hostile(), open_geotiff(path) as source:
                 grid = _check_header(source, blob, role, entry, crs, epsg, findings)
                 if grid is None or not pixels:
                     return grid
                 return _scan(source, grid, zones if role != "ortho" else ())
-        except (RasterioError, OSError, ValueError) as error:
-            # GDAL's word for blocks that are cut short or do not decode; rasterio raises ValueError for impossible headers.
+        except Unreadable as error:
             _damaged(blob.name, str(error), findings)
             return None
 
@@ -292,7 +291,7 @@ def _scan(source: rasterio.DatasetReader, grid: Grid, zones: Sequence[tuple[str,
     histogram = np.zeros(2_000, dtype=np.int64)  # decimetres from −20 m
     count, odd, low, high = 0, 0, np.inf, -np.inf
     rows = max(source.block_shapes[0][0], 256)
-    rows = max(1, min(rows, 64_000_000 // max(source.width * source.count, 1)))
+    rows = max(1, min(rows, 32_000_000 // max(source.width * source.count, 1)))
     for row in range(0, source.height, rows):
         window = Window(0, row, source.width, min(rows, source.height - row))
         if not masks and source.count > 1:

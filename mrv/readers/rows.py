@@ -12,11 +12,13 @@ import openpyxl
 
 from mrv.blob import Blob
 from mrv.readers.findings import Findings, listed, same
+from mrv.readers.hostile import Unreadable, hostile
 from mrv.readers.text import decode_text, header_key, plain
 
 MAX_TABLE_BYTES = 64 << 20
 MAX_ROWS = 500_000
-MAX_XLSX_BYTES = 512 << 20
+MAX_XLSX_BYTES = 128 << 20
+MAX_XLSX_PARTS = 2_000
 MAX_COLUMNS = 500
 
 
@@ -117,39 +119,37 @@ def _csv_lines(blob: Blob, data: bytes, findings: Findings) -> Lines | None:
 
 def _xlsx_lines(blob: Blob, data: bytes, findings: Findings) -> Lines | None:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as inner:
-            infos = inner.infolist()
-            if sum(i.file_size for i in infos) > MAX_XLSX_BYTES or len(infos) > 2000:
-                _unreadable(blob.name, "a workbook that unpacks to more than it may", findings)
-                return None
-            for info in infos:
-                if info.filename.endswith((".xml", ".rels")):
-                    with inner.open(info) as part:
-                        if b"<!DOCTYPE" in part.read(4096):
-                            _unreadable(blob.name, "a workbook with XML entities", findings)
-                            return None
-        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
-        sheet = book.worksheets[0]
-        lines: Lines = []
-        for number, values in enumerate(sheet.iter_rows(values_only=True, max_col=MAX_COLUMNS), start=1):
-            lines.append((number, [_cell_text(v) for v in values]))
-            if number > MAX_ROWS:
-                _unreadable(blob.name, f"more than {MAX_ROWS} rows", findings)
-                return None
-        book.close()
-    except (
-        zipfile.BadZipFile,
-        KeyError,
-        ValueError,
-        IndexError,
-        TypeError,
-        OSError,
-        SyntaxError,
-        EOFError,
-    ) as error:
-        # openpyxl raises these for workbooks that are damaged or not workbooks (SyntaxError is XML's ParseError).
-        _unreadable(blob.name, f"{type(error).__name__}: {error}", findings)
+        with hostile():
+            _check_workbook(data)
+            return _sheet(data)
+    except Unreadable as error:
+        _unreadable(blob.name, str(error), findings)
         return None
+
+
+def _check_workbook(data: bytes) -> None:
+    """A workbook is a zip of XML: neither may unpack to more than it should."""
+    with zipfile.ZipFile(io.BytesIO(data)) as inner:
+        infos = inner.infolist()
+        if sum(i.file_size for i in infos) > MAX_XLSX_BYTES or len(infos) > MAX_XLSX_PARTS:
+            raise Unreadable("a workbook that unpacks to more than it may")
+        for info in infos:
+            if info.filename.endswith((".xml", ".rels")):
+                with inner.open(info) as part:
+                    if b"<!DOCTYPE" in part.read(4096):
+                        raise Unreadable("a workbook with XML entities")
+
+
+def _sheet(data: bytes) -> Lines:
+    book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+    lines: Lines = []
+    for number, values in enumerate(
+        book.worksheets[0].iter_rows(values_only=True, max_col=MAX_COLUMNS), start=1
+    ):
+        lines.append((number, [_cell_text(v) for v in values]))
+        if number > MAX_ROWS:
+            raise Unreadable(f"more than {MAX_ROWS} rows")
+    book.close()
     return lines
 
 

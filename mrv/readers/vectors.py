@@ -20,11 +20,13 @@ from pyproj import CRS
 from mrv.blob import Blob
 from mrv.readers.crs import NoTransformation, Rings, parse_crs, to_plane_mm, twice_area_mm2
 from mrv.readers.findings import Findings, same
+from mrv.readers.hostile import Unreadable, hostile
 from mrv.readers.text import decode_text, header_key, plain
 
 MAX_VECTOR_BYTES = 256 << 20
 MAX_FEATURES = 50_000
 MAX_VERTICES = 2_000_000
+FARTHEST_M = 2.1e7
 _SHAPE_MAGIC = b"\x00\x00\x27\x0a"
 _GEOPACKAGE_MAGIC = b"SQLite format 3\x00"
 
@@ -90,26 +92,23 @@ def read_features(
 def _read_geojson(blob: Blob, findings: Findings) -> tuple[list[_Raw], str | None] | None:
     decoded = decode_text(blob.read_bytes())
     try:
-        doc = json.loads(decoded[0]) if decoded else None
-        if not isinstance(doc, dict) or doc.get("type") != "FeatureCollection":
-            raise ValueError("no FeatureCollection")
-        features = doc["features"]
-        if not isinstance(features, list) or len(features) > MAX_FEATURES:
-            raise ValueError(f"features missing or more than {MAX_FEATURES}")
-        raws = [_Raw(f.get("properties") or {}, _shape(f.get("geometry"))) for f in features]
-        own = _geojson_crs(doc)
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        shapely.errors.ShapelyError,
-    ) as error:
-        # All that malformed JSON or a malformed FeatureCollection can raise above.
-        _unreadable(blob.name, f"{type(error).__name__}: {error}", findings)
+        with hostile():
+            doc = json.loads(decoded[0]) if decoded else None
+            if not isinstance(doc, dict) or doc.get("type") != "FeatureCollection":
+                raise Unreadable("no FeatureCollection")
+            raws = _geojson_features(doc)
+            own = _geojson_crs(doc)
+    except Unreadable as error:
+        _unreadable(blob.name, str(error), findings)
         return None
     return raws, own
+
+
+def _geojson_features(doc: Mapping[str, Any]) -> list[_Raw]:
+    features = doc["features"]
+    if not isinstance(features, list) or len(features) > MAX_FEATURES:
+        raise Unreadable(f"features missing or more than {MAX_FEATURES}")
+    return [_Raw(dict(f.get("properties") or {}), _shape(f.get("geometry"))) for f in features]
 
 
 def _geojson_crs(doc: Mapping[str, Any]) -> str | None:
@@ -171,27 +170,10 @@ def _read_with_gdal(
             )
         path = Path(folder) / f"layer{suffix}"
         try:
-            if suffix == ".gpkg" and _has_views(path):
-                raise ValueError("a GeoPackage with views or triggers of its own")
-            layers = pyogrio.list_layers(path)
-            if len(layers) != 1:
-                raise ValueError(f"{len(layers)} layers; one is expected")
-            meta, _, geometry, columns = pyogrio.raw.read(
-                path, layer=layers[0][0], max_features=MAX_FEATURES + 1
-            )
-            if geometry is None or len(geometry) > MAX_FEATURES:
-                raise ValueError(f"no geometry, or more than {MAX_FEATURES} features")
-            shapes = shapely.from_wkb(geometry)
-        except (
-            ValueError,
-            TypeError,
-            OSError,
-            RuntimeError,
-            sqlite3.Error,
-            shapely.errors.ShapelyError,
-        ) as error:
-            # pyogrio's DataSourceError is a RuntimeError; the rest is what damaged databases and geometries raise.
-            _unreadable(name, f"{type(error).__name__}: {error}", findings)
+            with hostile():
+                meta, columns, shapes = _read_layer(path)
+        except Unreadable as error:
+            _unreadable(name, str(error), findings)
             return None
     fields = [str(f) for f in meta["fields"]]
     raws = [
@@ -199,6 +181,18 @@ def _read_with_gdal(
         for i, shape in enumerate(shapes)
     ]
     return raws, meta["crs"]
+
+
+def _read_layer(path: Path) -> tuple[dict[str, Any], Any, Any]:
+    if path.suffix == ".gpkg" and _has_views(path):
+        raise Unreadable("a GeoPackage with views or virtual tables of its own")
+    layers = pyogrio.list_layers(path)
+    if len(layers) != 1:
+        raise Unreadable(f"{len(layers)} layers; one is expected")
+    meta, _, geometry, columns = pyogrio.raw.read(path, layer=layers[0][0], max_features=MAX_FEATURES + 1)
+    if geometry is None or len(geometry) > MAX_FEATURES:
+        raise Unreadable(f"no geometry, or more than {MAX_FEATURES} features")
+    return meta, columns, shapely.from_wkb(geometry)
 
 
 def _has_views(path: Path) -> bool:
@@ -306,6 +300,8 @@ def _shape_fault(geometry: Any) -> str:
         return "an empty polygon"
     if not np.isfinite(shapely.get_coordinates(geometry)).all():
         return "coordinates that are no numbers"
+    if np.abs(shapely.get_coordinates(geometry)).max() > FARTHEST_M:
+        return "coordinates beyond the Earth"
     return "" if geometry.is_valid else shapely.is_valid_reason(geometry)
 
 

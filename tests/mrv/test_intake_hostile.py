@@ -18,8 +18,10 @@ from tests.mrv.bad_inputs import (
     PROJECT,
     cell,
     codes,
+    collection,
     edit,
     good_survey,
+    plot_features,
     refused,
     second_survey,
     zip_bytes,
@@ -177,6 +179,25 @@ def test_a_day_within_a_credited_period_is_refused(
     assert codes(refused(second, tables, known)) == ["survey.period_credited"]
     known = KnownSurveys.of([first], credited_until={"test-forest": date(2025, 10, 20)})
     assert plan_intake(second, PROJECT, known, tables).accepted
+
+
+def test_a_plot_that_grew_on_the_map_is_refused(survey_folder: Path, tables: Tables, tmp_path: Path) -> None:
+    known = KnownSurveys.of([plan_intake(survey_folder, PROJECT, KnownSurveys(), tables).survey])
+    second = second_survey(tmp_path / "second")
+    features = plot_features()
+    ring = features[0][1]["coordinates"][0]
+    ring[2][0] += 5
+    ring[3][0] += 5  # 5 m more ground in the east: 500 m², 5 %
+    (second / "plots.geojson").write_text(collection(features))
+    plan = refused(second, tables, known)
+    assert codes(plan) == ["plots.boundary_changed"] and "500 m²" in plan.refusals[0].got_en
+
+
+def test_control_characters_in_file_names_never_reach_the_terminal(
+    survey_folder: Path, tables: Tables, tmp_path: Path
+) -> None:
+    upload = zip_of(survey_folder, tmp_path / "s.zip", extra={"a\x1b[2J.txt": b"x"})
+    assert "\x1b" not in render(plan_intake(upload, PROJECT, KnownSurveys(), tables), "en")
 
 
 def known_plot(tables: Tables, survey_folder: Path, **changes: object) -> KnownSurveys:

@@ -41,6 +41,11 @@ class ObjectStore:
         self._root = root.rstrip("/")
         self._local = isinstance(filesystem, LocalFileSystem)
 
+    @property
+    def root(self) -> Path:
+        """Folder of the objects; of a remote store, its prefix."""
+        return Path(self._root)
+
     def _place(self, digest: str) -> str:
         name = digest.removeprefix(_PREFIX)
         if not digest.startswith(_PREFIX) or len(name) != 64 or set(name) - set("0123456789abcdef"):

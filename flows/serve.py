@@ -53,9 +53,10 @@ def _start_server(ws: Workspace) -> subprocess.Popen[bytes]:
 
 def _serve(ws: Workspace, watch_cron: str, settle_cron: str) -> None:
     from prefect import serve as serve_deployments
-    from prefect.deployments.runner import EntrypointType, RunnerDeployment
+    from prefect.deployments.runner import RunnerDeployment
     from prefect.flows import Flow
     from prefect.schedules import Cron
+    from prefect.types.entrypoint import EntrypointType
 
     from flows.issue import issue_all_flow
     from flows.measure import measure_flow

@@ -81,11 +81,25 @@ def survey_files(ws: Workspace, survey_id: str) -> dict[str, Blob]:
     return {name: ws.objects.blob(digest, name) for name, digest in row.files.items()}
 
 
-@lru_cache(maxsize=4)
 def stored_survey(ws: Workspace, survey_id: str) -> Survey:
-    """An accepted survey, reread from its stored files. Surveys never change, so the last few are kept."""
+    """An accepted survey, reread from its stored files.
+
+    Raises
+    ------
+    ObjectDamaged
+        If a stored file no longer has its hash.
+    """
+    return _read_stored(ws, survey_id, ws.catalogue.survey_row(survey_id).content_digest)
+
+
+@lru_cache(maxsize=4)
+def _read_stored(ws: Workspace, survey_id: str, content_digest: str) -> Survey:
+    # Content that has this digest never changes, so the last few surveys are kept.
+    files = survey_files(ws, survey_id)
+    for blob in files.values():
+        ws.objects.check(blob.digest)
     project = definition_of_project(ws, ws.catalogue.survey_row(survey_id).project_id).project
-    return read_survey(survey_files(ws, survey_id), project, tables())
+    return read_survey(files, project, tables())
 
 
 def stage_document(ws: Workspace, result_digest: str) -> dict[str, Any]:

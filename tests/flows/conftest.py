@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from apps.demo import survey_files
+from apps.demo.definition import Scenario
+from apps.demo.survey_files import DemoFiles
+from flows import work
 from flows.catalogue import Catalogue
 from flows.settings import Workspace
 from tests.conftest import need
@@ -81,3 +85,55 @@ def catalogue(catalogue_url: str) -> Iterator[Catalogue]:
     opened = Catalogue.open(catalogue_url)
     yield opened
     opened.close()
+
+
+PASSWORD = "for tests only"
+PROJECT = "owase-demo"
+
+
+@pytest.fixture(autouse=True)
+def keystore_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SATOYAMA_KEYSTORE_PASSWORD", PASSWORD)
+
+
+def _demo(folder: Path, scenario: Scenario) -> DemoFiles:
+    """The demo's files at a coarser grid, which is all that these tests need."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(survey_files, "PIXEL_M", 1.0)
+        return survey_files.write_demo(folder, 1, scenario)
+
+
+@pytest.fixture(scope="session")
+def demo_files(tmp_path_factory: pytest.TempPathFactory) -> DemoFiles:
+    return _demo(tmp_path_factory.mktemp("gain"), "gain")
+
+
+@pytest.fixture(scope="session")
+def loss_files(tmp_path_factory: pytest.TempPathFactory) -> DemoFiles:
+    return _demo(tmp_path_factory.mktemp("loss"), "loss")
+
+
+@pytest.fixture(scope="session")
+def _approved_template(demo_files: DemoFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SATOYAMA_KEYSTORE_PASSWORD", PASSWORD)
+        made = work.init_workspace(tmp_path_factory.mktemp("template") / "ws", demo_files.project_toml)
+        for archive in demo_files.survey_zips:
+            assert work.submit_survey(made, archive).accepted
+        work.set_up_chain(made)
+        work.approve(made, work.make_claim(made, PROJECT).claim_id)
+        made.catalogue.close()
+    return made.root
+
+
+@pytest.fixture
+def new_ws(demo_files: DemoFiles, tmp_path: Path) -> Workspace:
+    """A workspace with the demo project and no survey."""
+    return work.init_workspace(tmp_path / "new", demo_files.project_toml)
+
+
+@pytest.fixture
+def approved_ws(_approved_template: Path, tmp_path: Path) -> Workspace:
+    """A workspace with both surveys measured, a claim made and signed, and nothing issued."""
+    shutil.copytree(_approved_template, tmp_path / "approved")
+    return Workspace.open(tmp_path / "approved")

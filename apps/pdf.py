@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from fpdf import FPDF
+from fpdf.fonts import TTFFont
 
 from apps.look.fonts import japanese_font, latin_font
 from apps.look.wording import SIMULATED, Text, day, moment, short, whole
@@ -36,7 +37,8 @@ class Paper(FPDF):
         self.add_font("ja", fname=str(japanese_font()))
         self.add_font("latin", fname=str(latin_font()))
         self.set_fallback_fonts(["latin"])
-        self._known = frozenset(self.fonts["ja"].cmap) | frozenset(self.fonts["latin"].cmap)
+        faces = [font for font in self.fonts.values() if isinstance(font, TTFFont)]
+        self._known = frozenset(code for font in faces for code in font.cmap)
         self.set_margins(MARGIN_MM, MARGIN_MM, MARGIN_MM)
         self.set_auto_page_break(True, margin=24)
         self.set_title(title.both)

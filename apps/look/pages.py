@@ -31,9 +31,8 @@ def speaker(tongue: Tongue) -> Callable[..., Markup]:
 
     def t(en: str | Text, ja: str | None = None, **values: object) -> Markup:
         if isinstance(en, Text):
-            en, ja = str(escape(en.en)), str(escape(en.ja))
-        else:
-            assert ja is not None, f"no Japanese for {en!r}"
+            return t(str(escape(en.en)), str(escape(en.ja)))
+        assert ja is not None, f"no Japanese for {en!r}"
         if tongue != "both":
             return _filled(ja if tongue == "ja" else en, values, tongue)
         if en == ja and not any(isinstance(v, Text) for v in values.values()):

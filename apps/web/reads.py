@@ -21,6 +21,7 @@ from apps.papers import (
     sheet_of,
     time_of_block,
 )
+from apps.web.holdings import Holdings, holdings_of, open_price
 from flows.definition import ProjectDefinition
 from flows.settings import Workspace
 from flows.tables import AlertRow, ApprovalRow, ClaimRefusalRow, ClaimRow, ProjectRow, SurveyRow
@@ -31,7 +32,7 @@ from models.errors import SatoyamaError
 from mrv.project import MonitoringPlan
 from mrv.results import Change, Claim, change_from_doc
 from registry.claimstruct import project_key
-from registry.events import BatchIssued, Cancelled, Event, Listed, Retired, Reversed, Sold
+from registry.events import BatchIssued, Event, Retired, Reversed, Sold
 from registry.treasury import make_statement
 
 State = Literal["claimed", "approved", "issued"]
@@ -47,26 +48,6 @@ log = logging.getLogger(__name__)
 
 class NotFound(SatoyamaError):
     """What a page asks for is not in this workspace."""
-
-
-@dataclass(frozen=True)
-class Holdings:
-    """Where the credits of a batch are now, kg: retired, sold and held by buyers, for sale, held by the seller."""
-
-    retired_kg: int
-    sold_kg: int
-    for_sale_kg: int
-    credited_kg: int
-
-    @property
-    def held_kg(self) -> int:
-        """Sold and not retired."""
-        return max(0, self.sold_kg - self.retired_kg)
-
-    @property
-    def unsold_kg(self) -> int:
-        """Not sold, whether for sale or not, and not retired by the seller itself."""
-        return self.credited_kg - self.held_kg - self.retired_kg
 
 
 @dataclass(frozen=True)
@@ -273,7 +254,7 @@ class Reader:
             p for p in self.ws.catalogue.plans_of(row.project_id) if p.digest == claim.plan_digest
         )
         statement = self.statement(definition, events)
-        price = _open_price(events, issued)
+        price = open_price(events, issued)
         return BatchPage(
             batch_id=bare(row.batch_id),
             state=state,
@@ -292,7 +273,7 @@ class Reader:
             issued_at=time_of_block(issued.block_time) if issued else None,
             issued_block=issued.block if issued else None,
             issued_tx=issued.tx_hash if issued else None,
-            holdings=_holdings(events, issued, claim),
+            holdings=holdings_of(events, issued, claim),
             price_per_tonne=price,
             retirements=self._certificates(events, issued, claim, definition),
             reversals=tuple(
@@ -380,29 +361,3 @@ def bare(digest: str) -> str:
 
 def _sale(event: Sold) -> SaleLine:
     return SaleLine(time_of_block(event.block_time), event.buyer, event.kg, event.cost, event.tx_hash)
-
-
-def _holdings(events: Sequence[Event], issued: BatchIssued | None, claim: Claim) -> Holdings:
-    if issued is None:
-        return Holdings(0, 0, 0, claim.credited_kg)
-    ours = [e for e in events if getattr(e, "id", None) == issued.id]
-    listings = {e.listing_id for e in ours if isinstance(e, Listed)}
-    sold = sum(e.kg for e in ours if isinstance(e, Sold))
-    listed = sum(e.kg for e in ours if isinstance(e, Listed))
-    taken_back = sum(e.kg for e in events if isinstance(e, Cancelled) and e.listing_id in listings)
-    retired = sum(e.kg for e in ours if isinstance(e, Retired))
-    return Holdings(retired, sold, listed - sold - taken_back, claim.credited_kg)
-
-
-def _open_price(events: Sequence[Event], issued: BatchIssued | None) -> int | None:
-    """Price of the newest listing of the batch that still has kilograms."""
-    if issued is None:
-        return None
-    left = {
-        e.listing_id: (e.kg, e.price_per_tonne) for e in events if isinstance(e, Listed) and e.id == issued.id
-    }
-    for event in events:
-        if isinstance(event, Sold | Cancelled) and event.listing_id in left:
-            kg, price = left[event.listing_id]
-            left[event.listing_id] = (kg - event.kg, price)
-    return next((price for _, (kg, price) in sorted(left.items(), reverse=True) if kg > 0), None)

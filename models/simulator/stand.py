@@ -216,15 +216,19 @@ def planting_rows(stand: Stand, draws: Draws, name: str) -> tuple[FloatArray, Fl
 
 
 def _stools(stand: Stand, draws: Draws, name: str) -> tuple[FloatArray, FloatArray]:
-    """Stools at random, two to five shoots on each."""
+    """Stools at uneven distances, two to five shoots leaning out of each."""
     ring = np.array(stand.ring_m)
     low, high = ring.min(axis=0), ring.max(axis=0)
-    stools = int(np.prod(high - low) / 1e4 * stand.stems_per_ha / 3.5)
-    x0 = low[0] + draws.uniform(f"{name}/stool-x", stools) * (high[0] - low[0])
-    y0 = low[1] + draws.uniform(f"{name}/stool-y", stools) * (high[1] - low[1])
+    step = 100.0 / np.sqrt(stand.stems_per_ha / 3.5)
+    x0, y0 = (
+        a.ravel()
+        for a in np.meshgrid(np.arange(low[0], high[0] + step, step), np.arange(low[1], high[1] + step, step))
+    )
+    stools = x0.size
+    uneven = (draws.uniform(f"{name}/stool", 2 * stools).reshape(2, -1) - 0.5) * (0.7 * step)
     shoots = 2 + (draws.uniform(f"{name}/shoots", stools) * 4).astype(np.int64)
-    x0, y0 = np.repeat(x0, shoots), np.repeat(y0, shoots)
-    offset = draws.normal(f"{name}/shoot-xy", 2 * x0.size).reshape(2, -1) * 0.45
-    x, y = x0 + offset[0], y0 + offset[1]
+    x0, y0 = np.repeat(x0 + uneven[0], shoots), np.repeat(y0 + uneven[1], shoots)
+    lean = draws.normal(f"{name}/shoot-xy", 2 * x0.size).reshape(2, -1) * 0.7
+    x, y = x0 + lean[0], y0 + lean[1]
     keep = inside(stand.ring_m, x, y)
     return x[keep], y[keep]

@@ -135,6 +135,12 @@ def word(table: Mapping[str, Text], key: str) -> Text:
     return table.get(key) or same(key.replace("_", " "))
 
 
+def in_order(values: Mapping[str, int], table: Mapping[str, Text]) -> dict[str, int]:
+    """Values in the order of a table of words (stored documents sort their keys); unknown keys come last."""
+    known = [key for key in table if key in values]
+    return {key: values[key] for key in (*known, *(k for k in values if k not in table))}
+
+
 def size(octets: int) -> str:
     """Bytes as people read them: ``12.3 MB``."""
     value = float(octets)

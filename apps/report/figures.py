@@ -11,6 +11,7 @@ from math import floor, log10, sqrt
 
 from scipy.special import stdtrit
 
+from apps.look.wording import COMPONENTS, in_order
 from mrv.results import Change, Claim, Estimate, PlotChange
 
 
@@ -137,7 +138,7 @@ def component_rows(plots: Sequence[PlotChange]) -> tuple[tuple[tuple[Bar, ...], 
     for plot in plots:
         right = left = axis.zero
         bars = []
-        for key, value in plot.components_g.items():
+        for key, value in in_order(plot.components_g, COMPONENTS).items():
             width = round(abs(axis.at(value / 1e6) - axis.zero), 3)
             if value > 0:
                 bars.append(Bar(key, value, right, width))

@@ -75,7 +75,7 @@ class ReportInputs:
     truth_g: Mapping[str, int] | None = None
     batch_id: str | None = None
     evidence_root: str | None = None
-    verify_command: str = "satoyama verify evidence.zip"
+    verify_command: str = "satoyama verify evidence.zip --no-chain"
 
     @property
     def simulated(self) -> bool:
@@ -135,7 +135,8 @@ def view_of(inputs: ReportInputs) -> dict[str, Any]:
         "axis": axis,
         "components": list(zip(change.plots, components, strict=True)),
         "component_axis": component_axis,
-        "component_keys": list(change.components_g),
+        "component_totals": wording.in_order(change.components_g, wording.COMPONENTS),
+        "jcredit": wording.in_order(change.jcredit_g, wording.JCREDIT),
         "variance": figures.variance_bars(change),
         "steps": figures.steps_of_claim(claim) if claim else (),
         "truth_total": truth,

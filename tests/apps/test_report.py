@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -24,9 +25,10 @@ from apps.report.figures import (
     variance_bars,
 )
 from apps.report.maps import difference, read_layer
+from mrv.blob import canonical_json
 from mrv.credits import make_claim
 from mrv.errors import ClaimRefused
-from mrv.results import Estimate, History
+from mrv.results import Estimate, History, change_from_doc, to_doc
 from tests.apps.samples import OUTLINES, PLAN, PROJECT, T, sample_canopies, sample_change, sample_claim
 
 
@@ -171,6 +173,13 @@ def test_components_lie_on_their_side_of_zero_and_add_up() -> None:
     for plot, bars in zip(plots, rows, strict=True):
         assert sum(b.value for b in bars) == plot.change.total_g
         assert all((b.left >= axis.zero) == (b.value > 0) for b in bars)
+
+
+def test_components_keep_their_order_after_a_stored_document_sorted_them(tmp_path: Path) -> None:
+    stored = change_from_doc(json.loads(canonical_json(to_doc(sample_change()))))
+    text, _ = _read(render_report(_inputs(change=stored), tmp_path / "r.html", "en"))
+    places = [text.index(wording.COMPONENTS[k].en) for k in ("growth", "replanted", "thinned", "cut", "died")]
+    assert places == sorted(places)
 
 
 def test_axis_holds_zero_even_if_no_value_does() -> None:

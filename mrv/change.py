@@ -17,7 +17,7 @@ from mrv.methodology.ledgers import jcredit_ledger
 from mrv.project import DeclaredErrors, MonitoringPlan
 from mrv.quantise import round_fraction, sqrt_ceil
 from mrv.results import Canopy, Change, Estimate, Inventory, PlotChange, TreeStock, ZoneHeight
-from mrv.survey import Survey
+from mrv.survey import SamplePlot, Survey
 
 COMPONENTS = ("growth", "recruited", "replanted", "thinned", "cut", "died")
 PPM = 1_000_000
@@ -346,23 +346,30 @@ def _check_samples(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Prob
                         todo_ja="変化量は同じ木の再測から求めます。計画の標準地を計測してください。",
                     )
                 )
-    areas0 = {s.sample_plot_id: s.area_mm2 for s in first.survey.sample_plots}
+    earlier = {s.sample_plot_id: s for s in first.survey.sample_plots}
     for s in last.survey.sample_plots:
-        before = areas0.get(s.sample_plot_id)
-        if s.sample_plot_id in plan.sample_plots and before is not None and before != s.area_mm2:
+        before = earlier.get(s.sample_plot_id)
+        if s.sample_plot_id in plan.sample_plots and before is not None and not _same_corners(before, s):
             problems.append(
                 Problem(
                     code="change.sample_plot_moved",
                     where=f"{last.survey.survey_id} {s.sample_plot_id}",
-                    expected_en=f"the same polygon as at the first date ({before / 1e6:.2f} m²)",
-                    expected_ja=f"初回と同じ範囲（{before / 1e6:.2f} m²）",
-                    got_en=f"{s.area_mm2 / 1e6:.2f} m²",
-                    got_ja=f"{s.area_mm2 / 1e6:.2f} m²",
+                    expected_en=f"the same corners as at the first date ({before.area_mm2 / 1e6:.2f} m²)",
+                    expected_ja=f"初回と同じ範囲（{before.area_mm2 / 1e6:.2f} m²）",
+                    got_en=f"other corners ({s.area_mm2 / 1e6:.2f} m²)",
+                    got_ja=f"別の範囲（{s.area_mm2 / 1e6:.2f} m²）",
                     todo_en="Permanent sample plots keep their corners.",
                     todo_ja="恒久標準地の範囲は変更できません。",
                 )
             )
     return problems
+
+
+def _same_corners(one: SamplePlot, other: SamplePlot) -> bool:
+    def corners(sample: SamplePlot) -> list[tuple[int, int]]:
+        return sorted({corner for ring in sample.rings_mm for corner in ring})
+
+    return one.area_mm2 == other.area_mm2 and corners(one) == corners(other)
 
 
 def _check_trees(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Problem]:

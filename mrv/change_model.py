@@ -44,13 +44,13 @@ def estimate_change_by_model(first: CanopyVisit, last: CanopyVisit, plan: Monito
     heights: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]] = []
     for k, plot in enumerate(first.survey.plots):
         cells = cell_grid(first.canopy, plan.cell_mm)
-        mean = [
-            cell_heights(v.canopy, v.raster, (v.survey.plots[k],), plan.cell_mm, cells).mean_mm / 1000.0
-            for v in (first, last)
+        found = [
+            cell_heights(v.canopy, v.raster, (v.survey.plots[k],), plan.cell_mm, cells) for v in (first, last)
         ]
-        both = np.isfinite(mean[0]) & np.isfinite(mean[1])
-        h0, h1 = mean[0][both], mean[1][both]
-        area = np.full(h0.size, plot.area_mm2 / 1e6 / max(1, h0.size))
+        both = (found[0].pixels > 0) & (found[1].pixels > 0)
+        h0, h1 = (f.mean_mm[both] / 1000.0 for f in found)
+        pixels = found[0].pixels[both]
+        area = pixels.astype(np.float64) * (plot.area_mm2 / 1e6 / max(1, int(pixels.sum())))
         heights.append((h0, h1, area))
         stocks = stock_g(model, h0, area), stock_g(model, h1, area)
         variance = sum(change_variance(model, h0, h1, area).values())
@@ -62,8 +62,8 @@ def estimate_change_by_model(first: CanopyVisit, last: CanopyVisit, plan: Monito
                 species=plot.species,
                 treatment=plot.treatment,
                 sample_plots=0,
-                canopy_first_mm=round(1000 * float(h0.mean())),
-                canopy_last_mm=round(1000 * float(h1.mean())),
+                canopy_first_mm=round(1000 * float(np.average(h0, weights=area))),
+                canopy_last_mm=round(1000 * float(np.average(h1, weights=area))),
                 stock_first=_estimate(int(stocks[0].sum()), stock_variance(model, h0, area)),
                 stock_last=_estimate(int(stocks[1].sum()), stock_variance(model, h1, area)),
                 change=_estimate(int(stocks[1].sum() - stocks[0].sum()), variance),

@@ -6,6 +6,7 @@ any floor; nothing is floored per plot or per year. Floored to the kilogram once
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import timedelta
 
 from mrv.blob import digest_doc
@@ -13,6 +14,7 @@ from mrv.errors import ClaimRefused, Reason
 from mrv.methodology.deduction import POLICIES, PPM, half_width_g
 from mrv.project import MonitoringPlan, Project
 from mrv.results import Change, Claim, History, digest_result
+from mrv.survey import Plot
 
 G_PER_KG = 1000
 
@@ -93,6 +95,11 @@ def make_claim(
     )
 
 
+def plot_identity(project: Project, plot: Plot) -> str:
+    """The text a plot is known by on chain: municipality and forest register key, NFKC; geometry is no part of it (ADR 0002)."""
+    return unicodedata.normalize("NFKC", f"{project.municipality_code}|{plot.register_id}")
+
+
 def batch_id(project_id: str, method: str, start: str, end: str) -> str:
     """Identity of a batch: project, method, period; the same on every chain."""
     return digest_doc({"project_id": project_id, "method_digest": method, "start": start, "end": end})
@@ -117,14 +124,27 @@ def _reasons(
                 f"この調査設計では申請できません（{flags}）。無作為抽出した恒久標準地でタグ付きの毎木調査を行ってください。",
             )
         )
+    outstanding = history.gross_issued_kg - history.compensated_kg
+    reversed_kg = outstanding - max(0, total // G_PER_KG)
+    if outstanding > 0 and reversed_kg > 0:
+        reasons.append(
+            Reason(
+                "claim.reversal",
+                f"Of {outstanding:,} kg issued, {reversed_kg:,} kg are no longer stored: this is a reversal. "
+                "The guardian records it (satoyama reverse), and the buffer answers for it.",
+                f"発行済み {outstanding:,} kg のうち {reversed_kg:,} kg が失われています（リバーサル）。"
+                "管理者が記録し（satoyama reverse）、バッファで補填します。",
+                {**figures, "reversal_kg": reversed_kg},
+            )
+        )
     if total <= 0:
         reasons.append(
             Reason(
                 "claim.no_gain",
                 f"The stock fell by {-total // G_PER_KG:,} kg CO2e (90 % interval ± {width // G_PER_KG:,} kg): "
-                "no credit is made of a loss. If credits were issued before, this is a reversal.",
+                "no credit is made of a loss.",
                 f"蓄積が {-total // G_PER_KG:,} kg CO2e 減少しました（90%区間 ± {width // G_PER_KG:,} kg）。"
-                "減少からクレジットは発行できません。発行済みの場合は反転（リバーサル）となります。",
+                "減少からクレジットは発行できません。",
                 figures,
             )
         )

@@ -25,10 +25,11 @@ MAPS = ("co2_first", "co2_last", "co2_last_se", "co2_change", "co2_change_se")
 
 @dataclass(frozen=True)
 class CellHeights:
-    """Mean canopy height of cells, mm, float64 with NaN where a cell holds no plot; shape (rows, cols)."""
+    """Mean canopy height of cells, mm, NaN where a cell holds no plot, and how many pixels it is of; shape (rows, cols)."""
 
     grid: Grid
     mean_mm: NDArray[np.float64]
+    pixels: NDArray[np.int64]
 
 
 def cell_heights(
@@ -52,7 +53,8 @@ def cell_heights(
     total = np.bincount(flat, weights=heights[row, col], minlength=size)
     with np.errstate(invalid="ignore"):
         mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return CellHeights(cells, mean.reshape(cells.rows, cells.cols))
+    shape = cells.rows, cells.cols
+    return CellHeights(cells, mean.reshape(shape), count.astype(np.int64).reshape(shape))
 
 
 def cell_grid(canopy: Canopy, cell_mm: int) -> Grid:

@@ -15,7 +15,7 @@ from mrv.blob import Blob, Sink, canonical_json
 from mrv.canopy import measure_canopy
 from mrv.change import Visit, estimate_change
 from mrv.change_model import CanopyVisit, estimate_change_by_model
-from mrv.credits import make_claim
+from mrv.credits import make_claim, plot_identity
 from mrv.intake import read_survey
 from mrv.project import MonitoringPlan, Project
 from mrv.results import (
@@ -96,7 +96,7 @@ def claim_stage(
     project: Project, plan: MonitoringPlan, change: Change, history: History, first: Survey, sink: Sink
 ) -> Claim:
     """Stage 4; writes ``claim.json``. Raises ClaimRefused where nothing may be claimed."""
-    claim = make_claim(project, plan, change, history, tuple(p.register_id for p in first.plots))
+    claim = make_claim(project, plan, change, history, tuple(plot_identity(project, p) for p in first.plots))
     sink.put("claim.json", canonical_json(claim.to_doc()))
     return claim
 

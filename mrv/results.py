@@ -182,7 +182,7 @@ class Claim:
     deduction_kg : int
         What uncertainty takes away: estimate less lower confidence bound.
     register_ids : tuple of str
-        The plots' keys in the forest register, sorted; preimages of the plot keys on chain.
+        The plots by municipality and forest register key, sorted; preimages of the plot keys on chain.
     """
 
     project_id: str

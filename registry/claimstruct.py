@@ -52,6 +52,9 @@ _LAYOUT = (
 )
 
 
+PLOT_KEY_PREFIX = "satoyama-plot-v1|"
+
+
 class ClaimStructError(SatoyamaError):
     """A value does not fit the signed claim."""
 
@@ -216,12 +219,17 @@ def project_key(project_id: str) -> bytes:
     return hashlib.sha256(project_id.encode()).digest()
 
 
-def plot_key(register_id: str) -> bytes:
-    """Plot key on chain: sha2-256 of the plot's UTF-8 identifier in the forest register (林小班).
+def plot_key(identity: str) -> bytes:
+    """Plot key on chain: sha2-256 of ``satoyama-plot-v1|<municipality code>|<forest register key>`` (ADR 0002).
 
     The boundary is no part of it: redrawing a plot must not make a new key.
+
+    Parameters
+    ----------
+    identity : str
+        Municipality code and register key as a claim holds them (林小班), joined by ``|``.
     """
-    return hashlib.sha256(register_id.encode()).digest()
+    return hashlib.sha256(f"{PLOT_KEY_PREFIX}{identity}".encode()).digest()
 
 
 def digest_of(value: bytes | str) -> bytes:

@@ -122,7 +122,7 @@ def _plot(where: str, feature: Feature, crs: CRS, tables: Tables, findings: Find
         )
         return None
     species_text = _value(feature, "species")
-    species = tables.species_key(species_text)
+    species = tables.species_key(species_text) if species_text else ""
     if species is None:
         _unknown_species(where, species_text, findings)
     year_text = _value(feature, "planted_year")

@@ -133,7 +133,7 @@ def _tree(
         known = listed(tagged)
         wanted = (f"one of the sample plots {known[0]}", f"標準地 {known[1]} のいずれか")
         cells.fault("trees.unknown_sample_plot", "sample_plot", wanted, number, sample)
-    tag = row["tag"]
+    tag = _same_tag(row["tag"])
     if not tag and (tagged is None or tagged.get(sample, True)):
         cells.fault("trees.tag_missing", "tag", ("a tag for every tree", "全立木の番号"), number, tag)
     species = tables.species_key(row["species"])
@@ -168,6 +168,11 @@ def _tree(
         _number(row, "height_m", "m", standing, cells),
         year or 0,
     )
+
+
+def _same_tag(text: str) -> str:
+    """A tag as it is compared between dates: spreadsheets turn "001" into 1, which is the same tree."""
+    return text.lstrip("0") or "0" if text.isascii() and text.isdigit() else text
 
 
 def _number(row: Row, column: str, unit: str, standing: bool, cells: _Cells) -> Decimal:

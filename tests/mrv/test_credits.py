@@ -61,9 +61,17 @@ def test_splitting_a_time_into_two_claims_mints_no_more_than_one_claim():
     assert "claim.nothing_new" in refused(change=down, history=History(up, 0, date(2023, 1, 1)))
 
 
-def test_a_loss_gives_no_credit_and_says_that_it_may_be_a_reversal():
+def test_a_loss_gives_no_credit():
     loss = replace(CHANGE, change=Estimate(-5_000_000, 1_000, 10))
     assert refused(change=loss) == ("claim.no_gain",)
+
+
+def test_a_loss_after_an_issue_is_a_reversal_of_what_is_no_longer_stored():
+    fallen = replace(CHANGE, change=Estimate(30_000_000, 1_000, 10))
+    with pytest.raises(ClaimRefused) as caught:
+        claim(change=fallen, history=History(100_000, 20_000, date(2023, 10, 20)))
+    (reversal,) = [r for r in caught.value.reasons if r.code == "claim.reversal"]
+    assert reversal.figures["reversal_kg"] == 100_000 - 20_000 - 30_000
 
 
 def test_a_change_as_wide_as_its_interval_is_refused():

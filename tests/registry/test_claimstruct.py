@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -161,7 +162,8 @@ def test_a_measured_claim_becomes_the_struct_field_by_field() -> None:
 def test_keys_are_plain_sha2_so_that_anyone_can_recompute_them() -> None:
     # printf 'abc' | sha256sum
     abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert project_key("abc").hex() == plot_key("abc").hex() == abc
+    assert project_key("abc").hex() == abc
+    assert plot_key("24209|012-い-1") == hashlib.sha256("satoyama-plot-v1|24209|012-い-1".encode()).digest()
 
 
 def test_days_count_from_1970() -> None:

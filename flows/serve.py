@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -30,10 +31,16 @@ def serve(ws: Workspace, *, watch_cron: str = WATCH_CRON, settle_cron: str = SET
         Cron texts, in Japan's time.
     """
     runtime.prepare(ws, quiet=False)
+    # A plain SIGTERM would end this process at once and leave the server behind.
+    signal.signal(signal.SIGTERM, _leave)
     with ExitStack() as stack:
         if not os.environ.get("PREFECT_API_URL"):
             stack.callback(runtime.end, _start_server(ws))
         _serve(ws, watch_cron, settle_cron)
+
+
+def _leave(*_: object) -> None:
+    sys.exit(128 + signal.SIGTERM)
 
 
 def _start_server(ws: Workspace) -> subprocess.Popen[bytes]:

@@ -137,3 +137,12 @@ def approved_ws(_approved_template: Path, tmp_path: Path) -> Workspace:
     """A workspace with both surveys measured, a claim made and signed, and nothing issued."""
     shutil.copytree(_approved_template, tmp_path / "approved")
     return Workspace.open(tmp_path / "approved")
+
+
+@pytest.fixture
+def approved_ws_claim(_approved_template: Path) -> str:
+    """Id of the claim that comes out on the default parts."""
+    opened = Catalogue.open(f"sqlite:///{_approved_template / 'catalogue.sqlite'}")
+    claim_id = opened.claims_of(PROJECT)[-1].claim_id
+    opened.close()
+    return claim_id

@@ -109,7 +109,7 @@ def _predict(
     )
     n = int(model[f"{key}_n"])
     scale = MM2_PER_HA / G_PER_KG
-    leverage = 1 + 1 / n + ((x - x_bar) ** 2 / sxx if sxx else 0.0)
+    leverage = 1 + 1 / n + (x - x_bar) ** 2 / (sxx or np.inf)
     return (b0 + b1 * x) * scale, np.sqrt(s2 * leverage) * scale
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -66,6 +67,7 @@ def secretary_summary(summary: Mapping[str, Any], out: Path) -> list[str]:
         return f"¥{base // unit:,}"
 
     t = {k: v / 1000 for k, v in summary.items() if k.endswith(("_kg", "_co2e")) and isinstance(v, int)}
+    command = os.path.relpath(Path(sys.executable).parent / "satoyama")
     ok = summary["verify_ok"] and summary["recomputed_kg"] == summary["gross_kg"]
     return [
         "",
@@ -79,7 +81,7 @@ def secretary_summary(summary: Mapping[str, Any], out: Path) -> list[str]:
         f" {yen(summary['treasury_base_units'])} が組合会計へ。購入者の再計算は{'一致' if ok else '不一致'}。",
         "",
         f"    Look at {out}/report.html, certificate.pdf, statement.csv, statement.pdf, evidence.zip, summary.json",
-        f"    Again from the command line:  satoyama -w {out}/workspace verify {out}/evidence.zip",
-        f"    The pages:                    satoyama -w {out}/workspace serve",
+        f"    Again from the command line:  {command} -w {out}/workspace verify {out}/evidence.zip",
+        f"    The pages:                    {command} -w {out}/workspace serve",
         f"    Took {summary['wall_s']:.0f} s.",
     ]

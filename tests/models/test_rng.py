@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import ndtri
 from scipy.stats import kstest
 
-from models.rng import Stream, inverse_normal
+from models.rng import Stream, _inverse_into, inverse_normal
 
 STREAM = Stream("sha256:00", "stage")
 WHOLE = STREAM.normal(500)
@@ -19,6 +19,20 @@ NORMAL = ["0x1.3908ff2aaf72ap-1", "-0x1.1746b5932ca19p-6", "-0x1.fd1f249fbec44p-
 @given(st.integers(0, 480), st.integers(1, 20))
 def test_numbers_do_not_depend_on_chunks(offset, n):
     assert np.array_equal(STREAM.normal(n, offset), WHOLE[offset : offset + n])
+
+
+@given(st.integers(0, 300_000), st.integers(0, 20_000))
+def test_filling_an_array_gives_the_same_bits_as_drawing_one(offset, n):
+    out = np.empty(n)
+    STREAM.fill_normal(out, offset)
+    assert np.array_equal(out, STREAM.normal(n, offset))
+
+
+def test_the_far_tails_fill_as_they_are_drawn():
+    p = np.concatenate([10.0 ** -np.arange(1.0, 17.0), 1 - 10.0 ** -np.arange(1.0, 16.0), [0.075, 0.925, 0.5]])
+    out = np.empty(p.size)
+    _inverse_into(p, out, np.empty((3, p.size)))
+    assert np.array_equal(out, inverse_normal(p))
 
 
 def test_the_first_numbers_are_fixed():

@@ -18,7 +18,7 @@ from apps.demo.definition import Scenario
 from apps.demo.survey_files import DemoFiles, write_demo
 from apps.demo.telling import Teller, change_table, secretary_summary
 from apps.pdf import render_certificate, render_statement
-from apps.report import ReportInputs, render_report
+from apps.report.stored import report_of_claim, report_of_refusal
 from apps.web.reads import Reader
 from flows import runtime, work
 from flows.definition import read_definition
@@ -27,7 +27,7 @@ from flows.work.measuring import change_of
 from mrv.errors import ClaimRefused
 from mrv.results import Change, Claim
 
-PRICE_YEN_PER_TONNE = 15_000
+PRICE_YEN_PER_TONNE = 14_987
 SOLD_SHARE = (3, 4)
 RETIRED_KG = 120_345
 BENEFICIARY = "模擬購入者株式会社 / Simulated Buyer Inc."
@@ -84,7 +84,8 @@ def run_demo(out: Path, seed: int, scenario: Scenario, chain_url: str) -> int:
     try:
         made = work.make_claim(ws, project_id, measurement=measured)
     except ClaimRefused as refused:
-        return _refused(ws, out, say, change, truth, refused, scenario)
+        report_of_refusal(ws, measured, refused, out / "report.html", truth_g=truth)
+        return _refused(out, say, change, truth, refused, scenario)
     claim = made.claim
     say.note(
         f"{claim.estimate_kg:,} kg − uncertainty {claim.deduction_kg:,} kg = {claim.gross_kg:,} kg; "
@@ -105,7 +106,7 @@ def run_demo(out: Path, seed: int, scenario: Scenario, chain_url: str) -> int:
     verified = _verify(ws, evidence)
     for check in verified["checks"]:
         say.plain(f"    {'ok ' if check['status'] == 'passed' else '!! '} {check['detail_en']}")
-    _report(ws, out, change, claim, truth, made.evidence_root, measured.outputs)
+    report_of_claim(ws, made.claim_id, out / "report.html", truth_g=truth)
     summary = _summary(change, claim, truth, traded, verified, made.evidence_root)
     summary["wall_s"] = round(time.monotonic() - started, 1)
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
@@ -165,7 +166,6 @@ def _watch(ws: Workspace, project_id: str, say: Teller) -> None:
 
 
 def _refused(
-    ws: Workspace,
     out: Path,
     say: Teller,
     change: Change,
@@ -174,7 +174,6 @@ def _refused(
     scenario: Scenario,
 ) -> int:
     say.fail(*[text for r in refused.reasons for text in (r.en, r.ja)])
-    _report(ws, out, change, refused, truth, None, {})
     summary = {
         **_figures(change, truth),
         "refused": [r.code for r in refused.reasons],
@@ -251,47 +250,6 @@ def _verify(ws: Workspace, evidence: Path) -> dict[str, Any]:
         raise RuntimeError(f"verify printed nothing (exit {done.returncode}): {done.stderr[-2000:]}")
     report: dict[str, Any] = json.loads(done.stdout)
     return report
-
-
-def _report(
-    ws: Workspace,
-    out: Path,
-    change: Change,
-    claim: Claim | ClaimRefused,
-    truth: dict[str, int],
-    evidence_root: str | None,
-    outputs: Any,
-) -> None:
-    from contextlib import ExitStack
-
-    first = work.stored_survey(ws, change.first_survey_id)
-    plan, _ = work.plan_of(ws, change.project_id)
-    wanted = {
-        "canopy_first": f"canopy_{change.first_survey_id}.tif",
-        "canopy_last": f"canopy_{change.last_survey_id}.tif",
-        **{
-            name: f"maps/{name}.tif"
-            for name in ("co2_first", "co2_last", "co2_last_se", "co2_change", "co2_change_se")
-        },
-    }
-    with ExitStack() as stack:
-        maps = {
-            key: stack.enter_context(ws.objects.open(outputs[n])) for key, n in wanted.items() if n in outputs
-        }
-        render_report(
-            ReportInputs(
-                project=work.definition_of_project(ws, change.project_id).project,
-                plan=plan,
-                change=change,
-                claim=claim,
-                outlines={p.plot_id: p.rings_mm for p in first.plots},
-                maps=maps,
-                truth_g=truth,
-                batch_id=claim.batch_id if isinstance(claim, Claim) else None,
-                evidence_root=evidence_root,
-            ),
-            out / "report.html",
-        )
 
 
 def _figures(change: Change, truth: dict[str, int]) -> dict[str, Any]:

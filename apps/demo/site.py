@@ -329,7 +329,7 @@ def tree_rows(site: SimulatedSite, which: int) -> list[TreeRow]:
                 TreeRow(
                     sample.sample_plot_id,
                     sample.plot_id,
-                    f"{i + 1:03d}",
+                    str(i + 1),
                     site.definition.site.species[trees.species[index]],
                     int(readings.dbh_mm[i]),
                     int(readings.height_mm[i]),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from apps.look.wording import COMPONENTS, in_order
 from mrv.methodology.deduction import half_width_g
 from mrv.results import Change, Estimate
 
@@ -46,7 +47,8 @@ def change_table(change: Change, truth_g: Mapping[str, int]) -> list[str]:
         lines.append(_row(p.plot_id, p.area_mm2 / 1e10, p.change, truth_g[p.plot_id]))
     area = sum(p.area_mm2 for p in change.plots) / 1e10
     lines.append(_row("all", area, change.change, sum(truth_g.values())))
-    parts = ", ".join(f"{kind} {grams / 1e6:+,.0f}" for kind, grams in change.components_g.items() if grams)
+    found = in_order(change.components_g, COMPONENTS)
+    parts = ", ".join(f"{COMPONENTS[kind].en} {grams / 1e6:+,.0f}" for kind, grams in found.items() if grams)
     lines.append(f"    made of: {parts} t CO2e")
     return lines
 
@@ -76,7 +78,9 @@ def secretary_summary(summary: Mapping[str, Any], out: Path) -> list[str]:
         f"    For uncertainty {t['deduction_kg']:,.1f} t were taken off, {t['buffer_kg']:,.1f} t put in the buffer: {t['credited_kg']:,.1f} t are credits.",
         f"    {t['sold_kg']:,.1f} t were sold for {yen(summary['revenue_base_units'])}; the co-op treasury received {yen(summary['treasury_base_units'])}.",
         f"    Paid out {summary['paid_out_base_units']:,} + carried {summary['carried_base_units']:,} = revenue {summary['revenue_base_units']:,} base units.",
-        f"    The buyer recomputed {summary['recomputed_kg']:,} kg from the pixels: {'it is the same kilogram for kilogram' if ok else 'IT DIFFERS'}.",
+        f"    The buyer recomputed {summary['recomputed_kg']:,} kg from the pixels: it is the same, kilogram for kilogram."
+        if ok
+        else f"    THE BUYER'S CHECK DID NOT PASS (recomputed: {summary['recomputed_kg']} kg); see the lines marked !! above.",
         f"    {summary['plots']}区画で {t['stock_change_kg_co2e']:,.1f} t の増加、控除後 {t['credited_kg']:,.1f} t を発行、売上 {yen(summary['revenue_base_units'])} のうち"
         f" {yen(summary['treasury_base_units'])} が組合会計へ。購入者の再計算は{'一致' if ok else '不一致'}。",
         "",

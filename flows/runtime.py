@@ -113,6 +113,11 @@ def start_early(ws: Workspace) -> EarlyStart:
     return EarlyStart(process, url)
 
 
+def ready(ws: Workspace) -> None:
+    """Everything a flow needs in this process, waited for; call it before importing a flow module."""
+    start_early(ws).wait()
+
+
 def wait_for(process: subprocess.Popen[bytes], url: str) -> None:
     """Block until the server of this process answers at its API address.
 

@@ -40,14 +40,31 @@ settled = settle_all_flow(str(ws.root))
 from prefect.client.orchestration import get_client
 with get_client(sync_client=True) as client:
     artifacts = sorted({a.key for a in client.read_artifacts()})
+
+from prefect import flow, task
+from models.errors import SatoyamaError
+tries = {"outage": 0, "refusal": 0}
+
+@task(retries=2, retry_delay_seconds=0, retry_condition_fn=runtime.may_pass)
+def fails(kind):
+    tries[kind] += 1
+    raise ConnectionResetError if kind == "outage" else SatoyamaError(en="refused", ja="拒否")
+
+@flow
+def failing():
+    for kind in tries:
+        fails(kind, return_state=True)
+
+failing(return_state=True)
 print(json.dumps({
     "stages": {s.stage: s.result_digest for s in measured.stages},
-    "reused": [s.reused for s in measured.stages],
+    "reused": [s.reused for s in measure_flow(str(ws.root)).stages],
     "scenes": seen.scenes_new,
     "block": issued.event.block,
     "settled": sorted(settled),
     "again": sorted(issue_all_flow(str(ws.root))),
     "artifacts": artifacts,
+    "tries": tries,
 }))
 """
 
@@ -71,6 +88,7 @@ def test_flows_give_what_the_plain_actions_give_and_leave_pages(
     assert all(said["reused"]) and said["scenes"] > 0 and said["settled"] == [PROJECT] and said["again"] == []
     kinds = ("alerts", "batch", "change", "page", "plots", "statement")
     assert said["artifacts"] == [f"{kind}-{PROJECT}" for kind in kinds]
+    assert said["tries"] == {"outage": 3, "refusal": 1}
     assert (approved_ws.root / "prefect").is_dir(), "Prefect's own files stay in the workspace"
 
 

@@ -88,8 +88,9 @@ class StratifiedRegression:
     def residual_variance(self, y: Sequence[Fraction]) -> dict[str, tuple[Fraction, int]]:
         """Residual variance within strata and its degrees of freedom, per group of strata.
 
-        One degree of freedom of the whole is spent on the slope: sums of squares are divided by their degrees of freedom and
-        multiplied by ``w / (w - 1)``, w being the within-stratum degrees of freedom of all groups.
+        Sums of squares are divided by their degrees of freedom and multiplied by ``w / (w - l)``: w are the within-stratum
+        degrees of freedom of all groups, l the part of the one that the slope cost which was paid within strata
+        (``Sxx within strata / Sxx``; the rest was paid between them).
 
         Raises
         ------
@@ -116,8 +117,19 @@ class StratifiedRegression:
                 ja=f"区画グループ {few}: 少なくとも1区画に標準地が2か所以上必要ですが、足りません。"
                 "残差分散を推定できないため、標準地を追加してください。",
             )
-        inflate = Fraction(within, within - 1)
+        inflate = within / (within - self._slope_share())
         return {g: (squares[g] / freedom[g] * inflate, freedom[g]) for g in squares}
+
+    def _slope_share(self) -> Fraction:
+        """``Sxx within strata / Sxx``, between 0 and 1; 0 where x does not vary."""
+        if self.sxx == 0:
+            return Fraction(0)
+        inside = Fraction(0)
+        for name in self.strata:
+            x = [self.x[i] for i in self.members(name)]
+            mean = sum(x, Fraction(0)) / len(x)
+            inside += sum(((v - mean) ** 2 for v in x), Fraction(0))
+        return inside / self.sxx
 
     def sampling_variance(self, y: Sequence[Fraction], only: str | None = None) -> SamplingVariance:
         """Variance of the estimated total over repeated samples, for all strata or for one.

@@ -38,11 +38,23 @@ def test_two_strata_without_slope_have_the_variance_and_freedom_of_welchs_test()
     estimator = stratified_regression(strata, ["a"] * 5 + ["b"] * 4, fractions([0] * 9))
     variance = estimator.sampling_variance(fractions(a + b))
     welch = stats.ttest_ind(a, b, equal_var=False)
-    within = 4 + 3
-    inflate = within / (within - 1)  # one degree of freedom is kept for the slope
     standard_error = (np.mean(a) - np.mean(b)) / welch.statistic
-    assert float(variance.total) == pytest.approx(standard_error**2 * inflate, rel=1e-12)
+    assert float(variance.total) == pytest.approx(standard_error**2, rel=1e-12)
     assert variance.degrees_of_freedom() == int(welch.df)
+
+
+def test_residual_variance_is_unbiased_when_the_slope_costs_part_of_a_degree_of_freedom():
+    # mean of s2 over repeated draws of errors of variance 1, x fixed: outside value is 1 itself
+    rng = np.random.default_rng(11)
+    estimator = stratified_regression(STRATA, PLOTS, X)
+    found = []
+    for _ in range(1500):
+        y = [2 * x + Fraction(round(e * 10**6), 10**6) for x, e in zip(X, rng.normal(0, 1, 7), strict=True)]
+        found.append(float(estimator.residual_variance(y)["g"][0]))
+    assert np.mean(found) == pytest.approx(1.0, abs=4 * np.std(found) / 1500**0.5)
+    assert 4 * np.std(found) / 1500**0.5 < 0.08, (
+        "precise enough to tell it from dividing by one degree more or less"
+    )
 
 
 def test_a_stratum_is_estimated_from_its_own_mean_of_x():

@@ -1,0 +1,66 @@
+"""Zonal statistics on real districts, and of rasters read in strips."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import shapely
+from pyproj import Transformer
+
+from models.zonal import zonal_sums
+from mrv.geometry import Grid, grid_of
+from mrv.zonal import centre_zones, exact_zones, sums_in_strips
+
+
+@pytest.fixture(scope="module")
+def bighorn(shared_data):
+    folder = shared_data / "bighorn"
+    _, _, wkb, _ = pyogrio.raw.read(folder / "WYbighorn_districtbnd.shp")
+    onto = Transformer.from_crs(4269, 5069, always_xy=True)
+    rings = {}
+    for number, district in enumerate(shapely.from_wkb(wkb)):
+        plane = shapely.transform(district, lambda c: np.column_stack(onto.transform(*c.T)))
+        parts = [r for p in shapely.get_parts(plane) for r in (p.exterior, *p.interiors)]
+        rings[str(number)] = [np.rint(np.asarray(r.coords) * 1000).astype(int).tolist() for r in parts]
+    return folder / "WYbighorn_dem_250m.img", rings
+
+
+def test_mean_elevation_of_bighorn_districts_is_as_published(bighorn):
+    """FIESTA, USDA Forest Service, takes pixels by their centres: 2650.793 (n 23,617), 2686.069, 2538.865."""
+    path, rings = bighorn
+    with rasterio.open(path) as source:
+        grid = grid_of(source.transform, source.height, source.width, 5069, path.name)
+        found = zonal_sums(centre_zones(grid, rings).coverage, source.read(1), source.nodata)
+    assert found.mean == pytest.approx([2650.793, 2686.069, 2538.865], abs=0.0005)
+    assert found.weight[0] == 23_617
+
+
+def test_exact_shares_give_the_districts_own_area_and_nearly_the_same_mean(bighorn):
+    path, rings = bighorn
+    with rasterio.open(path) as source:
+        grid = grid_of(source.transform, source.height, source.width, 5069, path.name)
+        zones = exact_zones(grid, rings)
+        found = zonal_sums(zones.coverage, source.read(1), source.nodata)
+        strips = sums_in_strips(source, grid, rings, strip_rows=100)
+    areas = [sum(_area_m2(r) for r in parts) for parts in rings.values()]
+    assert zones.covered_m2() == pytest.approx(areas, rel=1e-12)
+    assert found.mean == pytest.approx([2650.793, 2686.069, 2538.865], abs=0.25)
+    assert strips.mean == pytest.approx(found.mean, rel=1e-13)
+
+
+def _area_m2(ring):
+    return shapely.Polygon(ring).area / 1e6
+
+
+def test_a_circle_on_a_grid_of_half_metres_keeps_its_area_and_mean():
+    grid = Grid(6674, 20_000_000, 60_000_000, 500_000, 80, 90)
+    angle = np.linspace(0, 2 * np.pi, 97)[:-1]
+    ring = np.rint(
+        np.column_stack([40_123 + 11_280 * np.cos(angle), 41_877 + 11_280 * np.sin(angle)])
+    ).astype(int)
+    zones = exact_zones(grid, {"plot": [ring.tolist()]})
+    assert zones.covered_m2()[0] == pytest.approx(_area_m2(ring), rel=1e-13)
+    east = np.broadcast_to(grid.centres_x_mm() / 1e3, (80, 90)).copy()
+    assert zonal_sums(zones.coverage, east).mean[0] == pytest.approx(40.123, abs=2e-3)

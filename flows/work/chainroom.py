@@ -14,10 +14,11 @@ from flows.work.projects import definition_of_project, plan_of, project_ids
 from models.errors import SatoyamaError
 from mrv.credits import method_digest
 from mrv.results import History
+from registry import artifacts
 from registry.accounts import Accounts
 from registry.chain import ChainConfig, connect, create_embedded
 from registry.claimstruct import digest_of, project_key
-from registry.deploy import Deployment, Roles, deploy
+from registry.deploy import Deployment, Roles, check_deployment, deploy
 from registry.events import Event, event_from_doc
 from registry.port import ChainPort
 
@@ -28,6 +29,10 @@ _EPOCH = date(1970, 1, 1)
 
 class NoDeployment(SatoyamaError):
     """The contracts are not on this workspace's chain yet."""
+
+
+class OtherContracts(SatoyamaError):
+    """The deployed contracts are not the ones this program was built with."""
 
 
 class SameAccount(SatoyamaError):
@@ -113,9 +118,25 @@ def deployment(ws: Workspace) -> Deployment:
 
 
 def open_port(ws: Workspace) -> ChainPort:
-    """The contracts on the workspace's chain."""
+    """The contracts on the workspace's chain.
+
+    Raises
+    ------
+    OtherContracts
+        If they are not the ones this program was built with: their answers would be misread.
+    """
     deployed = deployment(ws)
-    return ChainPort(connect(chain_config(ws)), deployed)
+    w3 = connect(chain_config(ws))
+    ours = {name: artifacts.load(name).digest for name in artifacts.CONTRACTS}
+    if dict(deployed.artifact_digests) != ours:
+        wrong = [c.name.rpartition(".")[2] for c in check_deployment(w3, deployed) if c.status != "passed"]
+        if wrong:
+            raise OtherContracts(
+                en=f"The contracts {', '.join(wrong)} of the workspace {ws.root} were deployed by another version of this program. "
+                "Use that version with this workspace.",
+                ja=f"作業場所 {ws.root} の契約 {'、'.join(wrong)} は別の版のプログラムで配備されています。その版を使ってください。",
+            )
+    return ChainPort(w3, deployed)
 
 
 def same_account(address: str) -> SameAccount:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -12,9 +13,10 @@ import pytest
 
 from flows import work
 from flows.settings import Workspace
-from flows.work.chainroom import NoDeployment
+from flows.work.chainroom import NoDeployment, OtherContracts
 from flows.work.trading import NotIssued
 from mrv.errors import ClaimRefused
+from registry import artifacts
 from registry.claimstruct import project_key
 from registry.events import BatchIssued
 from registry.port import PortError
@@ -160,6 +162,18 @@ def test_without_contracts_nothing_was_issued_and_the_missing_step_is_named(new_
     assert work.projects_on_chain(new_ws) == []
     with pytest.raises(NoDeployment, match="satoyama init --chain"):
         work.open_port(new_ws)
+
+
+def test_contracts_of_another_version_are_not_misread(
+    approved_ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = artifacts.load("RevenueSplit")
+    code = other.deployed_bytecode[:-1] + bytes([other.deployed_bytecode[-1] ^ 1])
+    changed = dataclasses.replace(other, deployed_bytecode=code, digest="sha256:other")
+    load = artifacts.load
+    monkeypatch.setattr(artifacts, "load", lambda name: changed if name == "RevenueSplit" else load(name))
+    with pytest.raises(OtherContracts, match="RevenueSplit"):
+        work.open_port(approved_ws)
 
 
 def test_setting_up_twice_keeps_the_first_contracts(approved_ws: Workspace) -> None:

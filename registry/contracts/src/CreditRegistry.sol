@@ -254,14 +254,16 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         _projectIdOfKey[key] = projectId;
         Project storage p = _projects[projectId];
         p.methodDigest = methodDigest;
-        p.account = Packed.pack(Account({
-            lastPeriodEnd: 0,
-            grossKg: 0,
-            compensatedKg: 0,
-            bufferIssuedKg: 0,
-            minBufferBps: minBufferBps,
-            registered: true
-        }));
+        p.account = Packed.pack(
+            Account({
+                lastPeriodEnd: 0,
+                grossKg: 0,
+                compensatedKg: 0,
+                bufferIssuedKg: 0,
+                minBufferBps: minBufferBps,
+                registered: true
+            })
+        );
         p.state.challengeWindow = challengeWindow;
         p.state.index = SafeCast.toUint24(_projectIds.length);
         p.uri = projectUri;
@@ -397,14 +399,16 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
 
         id = CreditId.pack(c.projectId, c.vintage, c.batchId);
         idOfContentRoot[c.contentRoot] = id;
-        b.issued = Packed.pack(Issued({
-            grossKg: c.grossKg,
-            bufferKg: c.bufferKg,
-            periodStart: c.periodStart,
-            periodEnd: c.periodEnd,
-            lockedUntil: SafeCast.toUint40(block.timestamp + c.challengeWindow),
-            projectIndex: projectIndex
-        }));
+        b.issued = Packed.pack(
+            Issued({
+                grossKg: c.grossKg,
+                bufferKg: c.bufferKg,
+                periodStart: c.periodStart,
+                periodEnd: c.periodEnd,
+                lockedUntil: SafeCast.toUint40(block.timestamp + c.challengeWindow),
+                projectIndex: projectIndex
+            })
+        );
     }
 
     function _updateProject(Claim memory c, Project storage p, Account memory a, uint64 deficitKg) private {
@@ -470,15 +474,7 @@ contract CreditRegistry is ERC1155, AccessControl, EIP712, ReentrancyGuardTransi
         _batches[uint144(id)].used.retiredKg += uint64(kg);
         certificateId = ++certificateCount;
         emit Retired(
-            certificateId,
-            id,
-            account,
-            kg,
-            r.beneficiary,
-            r.purpose,
-            r.country,
-            r.consumptionStart,
-            r.consumptionEnd
+            certificateId, id, account, kg, r.beneficiary, r.purpose, r.country, r.consumptionStart, r.consumptionEnd
         );
     }
 

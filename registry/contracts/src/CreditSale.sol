@@ -112,8 +112,7 @@ contract CreditSale is AccessControl, ReentrancyGuardTransient, IERC1155Receiver
         if (!tokenAllowed[token]) revert Token_NotAllowed(token);
         bytes32 projectId = registry.projectIdOf(id);
         listingId = ++listingCount;
-        _listings[listingId] =
-            Listing({seller: msg.sender, kg: kg, token: token, pricePerTonne: pricePerTonne, id: id});
+        _listings[listingId] = Listing({seller: msg.sender, kg: kg, token: token, pricePerTonne: pricePerTonne, id: id});
         emit Listed(listingId, id, msg.sender, kg, token, pricePerTonne, projectId);
         registry.safeTransferFrom(msg.sender, address(this), id, kg, "");
     }

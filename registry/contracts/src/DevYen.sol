@@ -7,7 +7,11 @@ import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20P
 
 /// @title Stand-in for a yen stablecoin in demos and tests. It has no value.
 contract DevYen is ERC20Permit, Ownable {
-    constructor(address owner) ERC20("Development Yen (no value)", "dJPY") ERC20Permit("Development Yen (no value)") Ownable(owner) {}
+    constructor(address owner)
+        ERC20("Development Yen (no value)", "dJPY")
+        ERC20Permit("Development Yen (no value)")
+        Ownable(owner)
+    {}
 
     function mint(address to, uint256 amount) external onlyOwner {
         _mint(to, amount);

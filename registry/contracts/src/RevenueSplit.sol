@@ -157,7 +157,11 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
 
     /// @dev The ledger is written before the token is called, so a second entry finds nothing due. Not within a deposit,
     /// whose money is booked but may not have come yet.
-    function _payOut(bytes32 projectId, address token, address payee) private nonReentrantView returns (uint256 amount) {
+    function _payOut(bytes32 projectId, address token, address payee)
+        private
+        nonReentrantView
+        returns (uint256 amount)
+    {
         Books storage books = _books[projectId][token];
         uint256 open = books.book.open;
         (uint256 numerator, uint256 paid, uint256 shares, uint256 epoch) =

@@ -178,7 +178,7 @@ def test_areas_of_olofsson_2013_are_twice_what_counting_pixels_says():
     counts = [[97, 0, 3], [3, 279, 18], [2, 1, 97]]
     found = class_areas(counts, [22353, 1122543, 610228])  # ha
     assert round(found.area[0]) == 45112
-    assert round(1.96 * found.standard_error[0]) == 21072
+    assert round(1.959964 * found.standard_error[0]) == 21072
     assert found.area[0] > 2 * found.mapped[0]
 
 

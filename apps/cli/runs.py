@@ -31,6 +31,9 @@ def measure(session: Session, project_id: str | None, survey_id: str | None, as_
     ws = session.open()
     project = project_id or work.only_project_id(ws)
     if as_flow:
+        from flows import runtime
+
+        runtime.ready(ws)
         from flows.measure import measure_flow
 
         measured = measure_flow(str(ws.root), project, survey_id)
@@ -127,6 +130,9 @@ def issue(session: Session, batch: str | None, as_flow: bool) -> None:
     ws = session.open()
     name = batch or newest_claim(session)
     if as_flow:
+        from flows import runtime
+
+        runtime.ready(ws)
         from flows.issue import issue_flow
 
         issued = issue_flow(str(ws.root), name)
@@ -167,6 +173,9 @@ def settle(session: Session, project_id: str | None, as_flow: bool) -> None:
     ws = session.open()
     project = project_id or work.only_project_id(ws)
     if as_flow:
+        from flows import runtime
+
+        runtime.ready(ws)
         from flows.settle import settle_flow
 
         done = settle_flow(str(ws.root), project)

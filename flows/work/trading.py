@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,7 +16,7 @@ from flows.work.claiming import approval_of, claim_record
 from flows.work.projects import definition_of_project
 from models.errors import SatoyamaError
 from registry.claimstruct import ClaimStruct, day_number, digest_of, project_key
-from registry.events import Listed, Retired, Sold
+from registry.events import BatchIssued, Listed, Retired, Reversed, Sold
 from registry.issuance import IssuanceConflict, IssuancePlan, Issued, execute, make_plan
 from registry.port import ChainPort, Retirement
 from registry.refusals import ChainRefused
@@ -174,6 +175,25 @@ def retire(
         kg,
         Retirement(beneficiary, purpose, country, start, end),
     )
+
+
+def reverse(
+    ws: Workspace, project_id: str, kg: int, reason: str, guardian_role: str = "guardian"
+) -> Reversed:
+    """Record on the chain that credited carbon is no longer stored: the buffer answers first, the rest is a public deficit.
+
+    Parameters
+    ----------
+    kg : int
+        What is no longer stored, as a refused claim states it.
+    reason : str
+        Why, in words; its digest goes on chain, so that the same loss is not recorded twice.
+    """
+    port = chainroom.open_port(ws)
+    key = project_key(project_id)
+    batches = [e.id for e in port.events() if isinstance(e, BatchIssued) and e.project_id == key]
+    guardian = chainroom.accounts(ws).load(guardian_role)
+    return port.reverse(guardian, key, batches, kg, hashlib.sha256(reason.encode()).digest())
 
 
 def settle(ws: Workspace, project_id: str) -> Settlement:

@@ -13,6 +13,8 @@ from models.errors import OutOfRange
 
 _KERNEL = (1, 2, 1)
 _FINER = 16
+STRIP_ROWS = 64
+STRIP_CELLS = 65_536
 _Index = NDArray[np.int64]
 
 
@@ -53,18 +55,36 @@ def smooth(heights: NDArray[np.integer], valid: NDArray[np.bool_]) -> NDArray[np
     ndarray of int64, shape (rows, cols)
         Zero where nothing near is valid.
     """
-    weighted = np.where(valid, heights, 0).astype(np.int64) * _FINER
-    weight = valid.astype(np.int64)
-    for axis in (0, 1):
-        weighted, weight = _convolve(weighted, axis), _convolve(weight, axis)
+    rows = heights.shape[0]
+    out = np.empty(heights.shape, dtype=np.int64)
+    for first in range(0, rows, STRIP_ROWS):
+        until = min(first + STRIP_ROWS, rows)
+        top, bottom = max(first - 1, 0), min(until + 1, rows)
+        strip = _smooth(heights[top:bottom], valid[top:bottom])
+        out[first:until] = strip[first - top : until - top]
+    return out
+
+
+def _smooth(heights: NDArray[np.integer], valid: NDArray[np.bool_]) -> NDArray[np.int64]:
+    if valid.all():
+        weighted = heights.astype(np.int64)
+        weight = _convolve(np.ones((heights.shape[0], 1), dtype=np.int64), 0) * _convolve(
+            np.ones((1, heights.shape[1]), dtype=np.int64), 1
+        )
+    else:
+        weighted = np.where(valid, heights, 0).astype(np.int64)
+        weight = _convolve(_convolve(valid.astype(np.int64), 0), 1)
+    weighted = _convolve(_convolve(weighted * _FINER, 0), 1)
     return np.where(weight > 0, weighted // np.maximum(weight, 1), 0)
 
 
 def _convolve(values: NDArray[np.int64], axis: int) -> NDArray[np.int64]:
-    padded = np.pad(values, [(1, 1) if a == axis else (0, 0) for a in (0, 1)])
-    size = values.shape[axis]
-    parts = [k * padded.take(range(i, i + size), axis=axis) for i, k in enumerate(_KERNEL)]
-    return np.asarray(parts[0] + parts[1] + parts[2], dtype=np.int64)
+    """Sums with weights 1-2-1 along an axis; nothing lies beyond the ends."""
+    out = values * _KERNEL[1]
+    along, by = np.moveaxis(out, axis, 0), np.moveaxis(values, axis, 0)
+    along[1:] += by[:-1]
+    along[:-1] += by[1:]
+    return out
 
 
 def raster_treetops(
@@ -101,40 +121,122 @@ def raster_treetops(
     ----------
     Popescu and Wynne 2004; window rounding as in the R package ForestTools, with which it is checked.
     """
-    radius_px = np.rint(window.radius(np.where(valid, height, 0)) / pixel).astype(np.int64)
-    reach = max(1, int(radius_px.max(initial=1)))
-    lowest = surface[valid].min() - 1 if valid.any() else 0
-    padded = np.pad(np.where(valid, surface, lowest), reach, constant_values=lowest)
-    rows, cols = np.nonzero(valid & (height >= minimum))
-    tied = np.zeros(rows.size, dtype=np.bool_)
-    for d_row, d_col in _nearest_first(reach):
-        squared = d_row * d_row + d_col * d_col
-        radius = radius_px[rows, cols]
-        inside = (squared <= radius * radius) | (max(abs(d_row), abs(d_col)) <= 1)
-        own = surface[rows, cols]
-        other = padded[rows + reach + d_row, cols + reach + d_col]
-        tied |= inside & (other == own)
-        alive = ~(inside & (other > own))
-        rows, cols, tied = rows[alive], cols[alive], tied[alive]
-    keep = _one_of_tied(rows, cols, surface, radius_px, tied)
+    holds_24 = np.rint(window.radius(np.asarray(minimum)) / pixel) >= 3  # a window of 3 pixels holds 5 × 5
+    cell = _above_neighbours(surface, valid, 2 if holds_24 else 1)
+    cell = cell[height.reshape(-1)[cell] >= minimum]
+    radius = np.rint(window.radius(height.reshape(-1)[cell]) / pixel).astype(np.int64)
+    rows, cols = np.divmod(cell, surface.shape[1])
+    room = np.minimum(
+        np.minimum(rows, surface.shape[0] - 1 - rows), np.minimum(cols, surface.shape[1] - 1 - cols)
+    )
+    inner = room >= np.maximum(radius, 1)
+    seen = None if valid.all() else valid
+    stay, tied = np.ones(cell.size, dtype=np.bool_), np.zeros(cell.size, dtype=np.bool_)
+    for some, inside in ((np.flatnonzero(inner), True), (np.flatnonzero(~inner), False)):
+        stay[some], tied[some] = _highest_in_window(surface, seen, cell[some], radius[some], inside)
+    rows, cols, radius, tied = rows[stay], cols[stay], radius[stay], tied[stay]
+    keep = _one_of_tied(rows, cols, surface[rows, cols], radius, tied)
     return rows[keep].astype(np.int64), cols[keep].astype(np.int64)
 
 
-def _nearest_first(reach: int) -> Iterator[tuple[int, int]]:
+def _highest_in_window(
+    surface: NDArray[Any], valid: NDArray[np.bool_] | None, cell: _Index, radius: _Index, inner: bool
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which candidates nothing in their window exceeds, and which of those something in it equals.
+
+    `inner` says that all windows lie within the raster.
+    """
+    order = np.argsort(-radius, kind="stable")  # the windows that hold an offset are the first so many
+    flat, own, wide = surface.reshape(-1), surface.reshape(-1)[cell[order]], radius[order]
+    place = cell[order]
+    tied = np.zeros(cell.size, dtype=np.bool_)
+    for ring in _nearest_first(max(1, int(radius.max(initial=1)))):
+        squared = ring[0][0] ** 2 + ring[0][1] ** 2
+        until = wide.size if squared <= 2 else int(np.searchsorted(-wide * wide, -squared, side="right"))
+        beaten = np.zeros(wide.size, dtype=np.bool_)
+        for d_row, d_col in ring:
+            beside = place[:until] + (d_row * surface.shape[1] + d_col)
+            known = None if inner else _within(place[:until], d_row, d_col, surface.shape)
+            if known is not None:
+                beside = np.where(known, beside, 0)
+            if valid is not None:
+                known = valid.reshape(-1)[beside] if known is None else known & valid.reshape(-1)[beside]
+            other = flat[beside]
+            higher, equal = other > own[:until], other == own[:until]
+            beaten[:until] |= higher if known is None else higher & known
+            tied[:until] |= equal if known is None else equal & known
+        if beaten.any():
+            left = np.flatnonzero(~beaten)
+            place, own, wide, tied, order = place[left], own[left], wide[left], tied[left], order[left]
+    stay, equalled = np.zeros(cell.size, dtype=np.bool_), np.zeros(cell.size, dtype=np.bool_)
+    stay[order], equalled[order] = True, tied
+    return stay, equalled
+
+
+def _within(cell: _Index, d_row: int, d_col: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    row, col = np.divmod(cell, shape[1])
+    row, col = row + d_row, col + d_col
+    return np.asarray((row >= 0) & (row < shape[0]) & (col >= 0) & (col < shape[1]))
+
+
+def _above_neighbours(surface: NDArray[Any], valid: NDArray[np.bool_], reach: int) -> _Index:
+    """Cells that nothing exceeds among the 8 (reach 1) or 24 (reach 2) around, in reading order."""
+    rows, cols = surface.shape
+    kind = surface.dtype
+    lowest = -np.inf if kind.kind == "f" else np.iinfo(kind).min
+    height = max(STRIP_CELLS // max(cols, 1), 4 * reach)
+    framed = np.full((height + 2 * reach, cols + 2 * reach), lowest, dtype=kind)
+    along, highest = np.empty((height + 2 * reach, cols), dtype=kind), np.empty((height, cols), dtype=kind)
+    found: list[_Index] = [np.zeros(0, dtype=np.int64)]
+    for first in range(0, rows, height):
+        until = min(first + height, rows)
+        top, bottom = max(first - reach, 0), min(until + reach, rows)
+        framed[: top - first + reach] = framed[bottom - first + reach :] = lowest
+        inner = framed[top - first + reach : bottom - first + reach, reach:-reach]
+        known = valid[top:bottom]
+        if known.all():
+            inner[...] = surface[top:bottom]
+        else:
+            inner[...] = np.where(known, surface[top:bottom], lowest)
+        _running_maximum(framed, along, reach)
+        _running_maximum(along.T, highest.T, reach)
+        own = framed[reach : reach + until - first, reach:-reach]
+        best = own == highest[: until - first]
+        if not known.all():
+            best &= valid[first:until]
+        found.append(np.flatnonzero(best) + first * cols)
+    return np.concatenate(found)
+
+
+def _running_maximum(values: NDArray[Any], out: NDArray[Any], reach: int) -> None:
+    """Highest of the 3 (reach 1) or 5 (reach 2) values along each row, where there are as many."""
+    width = out.shape[1]
+    np.maximum(values[:, :width], values[:, 1 : width + 1], out=out)
+    for further in range(2, 2 * reach + 1):
+        np.maximum(out, values[:, further : width + further], out=out)
+
+
+def _nearest_first(reach: int) -> Iterator[list[tuple[int, int]]]:
+    """Offsets within a reach (and the eight around), those of one distance together."""
     span = range(-reach, reach + 1)
-    offsets = [(r, c) for r in span for c in span if (r or c) and r * r + c * c <= max(reach * reach, 2)]
-    yield from sorted(offsets, key=lambda o: (o[0] * o[0] + o[1] * o[1], o))
+    rings: dict[int, list[tuple[int, int]]] = {}
+    for r in span:
+        for c in span:
+            if 0 < r * r + c * c <= max(reach * reach, 2):
+                rings.setdefault(r * r + c * c, []).append((r, c))
+    for squared in sorted(rings):
+        yield rings[squared]
 
 
 def _one_of_tied(
-    rows: _Index, cols: _Index, surface: NDArray[Any], radius_px: _Index, tied: NDArray[np.bool_]
+    rows: _Index, cols: _Index, own: NDArray[Any], radius_px: _Index, tied: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     keep = np.ones(rows.size, dtype=np.bool_)
     kept: dict[Any, list[tuple[int, int]]] = {}
     for i in np.flatnonzero(tied):
         row, col = int(rows[i]), int(cols[i])
-        radius = max(int(radius_px[row, col]), 1)
-        same = kept.setdefault(surface[row, col].item(), [])
+        radius = max(int(radius_px[i]), 1)
+        same = kept.setdefault(own[i].item(), [])
         for r, c in same:
             near = (r - row) ** 2 + (c - col) ** 2 <= radius * radius
             if near or max(abs(r - row), abs(c - col)) <= 1:

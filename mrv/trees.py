@@ -87,9 +87,10 @@ def find_treetops(
 def _highest_of_nine(heights_mm: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArray[np.int64]:
     low = int(heights_mm[valid].min()) if valid.any() else 0
     filled = np.where(valid, heights_mm, low).astype(np.int64)
-    padded = np.pad(filled, 1, constant_values=low)
-    rows, cols = filled.shape
-    for d_row in range(3):
-        for d_col in range(3):
-            filled = np.maximum(filled, padded[d_row : d_row + rows, d_col : d_col + cols])
+    for axis in (0, 1):
+        before = np.moveaxis(filled, axis, 0)
+        filled = filled.copy()
+        after = np.moveaxis(filled, axis, 0)
+        np.maximum(after[1:], before[:-1], out=after[1:])
+        np.maximum(after[:-1], before[1:], out=after[:-1])
     return filled

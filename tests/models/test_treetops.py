@@ -100,3 +100,24 @@ def test_each_tree_and_each_top_is_matched_once_closest_first():
 def test_a_window_that_shrinks_is_refused():
     with pytest.raises(OutOfRange):
         CrownWindow(1.0, -0.1)
+
+
+@pytest.mark.parametrize("holes", [0.0, 0.02])
+@pytest.mark.parametrize("window", [WINDOW, CrownWindow(300.0, 0.0), CrownWindow(0.0, 0.11)])
+def test_tops_of_a_stand_larger_than_a_strip_are_those_of_the_definition(monkeypatch, window, holes):
+    monkeypatch.setattr("models.treetops.STRIP_CELLS", 400)
+    rng = np.random.default_rng(8)
+    surface = rng.permutation(45 * 52).reshape(45, 52) * 11
+    valid = rng.random(surface.shape) >= holes
+    rows, cols = raster_treetops(surface, valid, surface, 500.0, window, 2000)
+    assert list(zip(rows.tolist(), cols.tolist(), strict=True)) == by_definition(
+        surface, valid, window, 500.0, 2000
+    )
+
+
+def test_smoothing_in_strips_is_smoothing_as_a_whole(monkeypatch):
+    rng = np.random.default_rng(9)
+    heights, valid = rng.integers(0, 30_000, (150, 7)), rng.random((150, 7)) > 0.1
+    whole = {all_valid: smooth(heights, valid | all_valid) for all_valid in (False, True)}
+    monkeypatch.setattr("models.treetops.STRIP_ROWS", 11)
+    assert all(np.array_equal(smooth(heights, valid | k), whole[k]) for k in whole)

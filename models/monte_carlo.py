@@ -21,7 +21,7 @@ _F = NDArray[np.float64]
 _I = NDArray[np.int64]
 
 KEYS = ("first", "last", "change")
-BLOCK_NUMBERS = 16_384
+BLOCK_NUMBERS = 65_536
 """Trees times iterations worked on at once; it decides speed only, never the result."""
 LEAST_SHARE = 0.05
 """A bias never shrinks a diameter or height below this share of what was measured."""
@@ -261,16 +261,23 @@ class _Plan:
         self.per_stratum = np.diff(np.append(self.strata, sampling.stratum.size)).astype(np.float64)
         self.tree_error = _merge_tree_errors(trees, errors)
         self.root = square_root(sampling.residual_cov)
-        names = ("date", "tree_first", "tree_last", "canopy", "gnss", "sample")
-        factors = tuple(f"factor/{name}" for name in errors.factor_cv)
-        self.streams = {name: Stream(run_key, f"monte_carlo/{name}") for name in (*names, *factors)}
+        self.species = {name: cv.size for name, cv in errors.factor_cv.items()}
+        self.shared_width = sum(self.species.values()) + 8 + 5 * sampling.stratum.size
+        self.streams = {
+            name: Stream(run_key, f"monte_carlo/{name}") for name in ("shared", "tree_first", "tree_last")
+        }
 
     def totals(self, start: int, stop: int) -> _F:
         """Project totals of iterations `start` to `stop`, shape (3, rows)."""
-        y0, y1 = self._densities(start, stop)
-        (x0, x1), (stratum0, stratum1) = self._canopy(start, stop)
-        z = self._normal("sample", start, stop, 3 * self.sampling.stratum.size).reshape(stop - start, -1, 3)
-        e = [sum(self.root[:, i, j] * z[:, :, j] for j in range(i + 1)) for i in range(3)]
+        rows, plots = stop - start, self.sampling.stratum.size
+        shared = np.empty((rows, self.shared_width))
+        self.streams["shared"].fill_normal(shared, start * self.shared_width)
+        ends = np.cumsum([*self.species.values(), 4, 4, 2 * plots])
+        *factors, bias, raster, own, residual = np.split(shared, ends, axis=1)
+        y0, y1 = self._densities(start, stop, factors, bias)
+        (x0, x1), (stratum0, stratum1) = self._canopy(raster.reshape(rows, 2, 2), own.reshape(rows, plots, 2))
+        z = residual.reshape(rows, 3, plots)
+        e = [sum(self.root[:, i, j] * z[:, j] for j in range(i + 1)) for i in range(3)]
         return np.stack(
             [
                 self._estimate(y0 + e[0], x0, stratum0),
@@ -279,22 +286,15 @@ class _Plan:
             ]
         )
 
-    def _normal(self, name: str, start: int, stop: int, width: int) -> _F:
-        out = np.empty((stop - start, width))
-        self.streams[name].fill_normal(out, start * width)
-        return out
-
-    def _densities(self, start: int, stop: int) -> tuple[_F, _F]:
+    def _densities(self, start: int, stop: int, factors: list[_F], bias: _F) -> tuple[_F, _F]:
         """Stock density of each sample plot at both dates, g/m², shape (rows, plots)."""
         factor = np.ones((stop - start, self.segments.size))
-        for name, cv in self.errors.factor_cv.items():
-            factor *= (1.0 + cv * self._normal(f"factor/{name}", start, stop, cv.size))[
-                :, self.segment_species
-            ]
-        bias = self._normal("date", start, stop, 4)
-        bias *= np.array([self.errors.dbh_bias_cm, self.errors.height_bias_m] * 2)
-        z0 = self._normal("tree_first", start, stop, self.size)
-        z1 = self._normal("tree_last", start, stop, self.size)
+        for cv, z in zip(self.errors.factor_cv.values(), factors, strict=True):
+            factor *= (1.0 + cv * z)[:, self.segment_species]
+        bias = bias * np.array([self.errors.dbh_bias_cm, self.errors.height_bias_m] * 2)
+        z0, z1 = np.empty((2, stop - start, self.size))
+        self.streams["tree_first"].fill_normal_from_table(z0, start * self.size)
+        self.streams["tree_last"].fill_normal_from_table(z1, start * self.size)
         z1 *= self.tree_error.last_own
         z1 += z0 * self.tree_error.last_shared
         z1 += self.tree_error.last_mean
@@ -310,11 +310,9 @@ class _Plan:
         by_species *= factor
         return np.asarray(np.add.reduceat(by_species, self.plots, axis=1) / self.sampling.sample_area_m2)
 
-    def _canopy(self, start: int, stop: int) -> tuple[list[_F], list[_F]]:
+    def _canopy(self, raster: _F, own: _F) -> tuple[list[_F], list[_F]]:
         """Canopy heights of sample plots and of strata at both dates, after shifts of rasters and sample plots."""
-        raster = self._normal("canopy", start, stop, 4).reshape(-1, 2, 2) * self.errors.coregistration_m
-        plots = self.sampling.stratum.size
-        own = self._normal("gnss", start, stop, 2 * plots).reshape(-1, plots, 2) * self.errors.gnss_m
+        raster, own = raster * self.errors.coregistration_m, own * self.errors.gnss_m
         x, strata = [], []
         for date in range(2):
             shift = raster[:, None, date, :]

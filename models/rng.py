@@ -7,6 +7,7 @@ Raw 64-bit words come from Philox 4x64 addressed by position; normals are made o
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,9 @@ _LN2 = 0.6931471805599453
 _SQRT_HALF = 0.7071067811865476
 _LOG_TERMS = 11
 _BLOCK = 8192
+_TABLE_BITS = 14
+_REST_BITS = 32 - _TABLE_BITS
+_TAIL_WORDS = 2**24
 
 
 def inverse_normal(p: _F) -> _F:
@@ -66,10 +70,8 @@ def inverse_normal(p: _F) -> _F:
     return out
 
 
-def _inverse_into(p: _F, out: _F, scratch: _F) -> None:
-    """`inverse_normal` in place: the central formula for all, then the outer seventh again by its own."""
-    q, r, top = scratch
-    np.subtract(p, 0.5, out=q)
+def _inverse_into(q: _F, out: _F, r: _F, top: _F) -> None:
+    """`inverse_normal` of ``q + 1/2`` in place: the central formula for all, then the outer seventh again by its own."""
     np.multiply(q, q, out=r)
     np.subtract(0.180625, r, out=r)
     _horner_into(_CENTRE[0], r, top)
@@ -77,14 +79,42 @@ def _inverse_into(p: _F, out: _F, scratch: _F) -> None:
     np.divide(top, out, out=out)
     np.multiply(q, out, out=out)
     outer = np.flatnonzero(np.abs(q, out=r) > 0.425)
-    tail_p = p[outer]
-    negative = tail_p < 0.5
-    distance = np.sqrt(-_ln(np.where(negative, tail_p, 1.0 - tail_p)))
+    out[outer] = _inverse_outer(q[outer])
+
+
+def _inverse_outer(q: _F) -> _F:
+    """`inverse_normal` of ``q + 1/2`` where |q| > 0.425; ``1/2 − |q|`` is exact on multiples of 2⁻⁵³."""
+    distance = np.sqrt(-_ln(0.5 - np.abs(q)))
     tail = _ratio(_FLANK, distance - 1.6)
     far = np.flatnonzero(distance > 5.0)
     if far.size:
         tail[far] = _ratio(_TAIL, distance[far] - 5.0)
-    out[outer] = np.where(negative, -tail, tail)
+    return np.copysign(tail, q)
+
+
+@cache
+def _table() -> tuple[_F, _F]:
+    """Normal quantiles at the knots, and the rise to the next knot per unit of what is left of a half word."""
+    knots = np.arange(2**_TABLE_BITS + 1) / 2.0**_TABLE_BITS
+    knots[0], knots[-1] = 2.0**-33, 1.0 - 2.0**-33
+    quantiles = inverse_normal(knots)
+    return quantiles[:-1].copy(), np.diff(quantiles) * 2.0**-_REST_BITS
+
+
+def _table_into(halves: NDArray[np.uint32], out: _F, index: NDArray[np.intp], work: _F) -> NDArray[np.intp]:
+    """Interpolate between the knots; returns where the tails are, which it leaves to `_inverse_outer`."""
+    quantiles, rise = _table()
+    np.copyto(index, halves >> np.uint32(_REST_BITS))
+    np.copyto(out, halves & np.uint32(2**_REST_BITS - 1))
+    out += 0.5
+    rise.take(index, out=work, mode="clip")
+    out *= work
+    quantiles.take(index, out=work, mode="clip")
+    out += work
+    # unsigned numbers wrap around, so that one comparison finds both tails
+    tails = np.flatnonzero(halves + np.uint32(_TAIL_WORDS) < np.uint32(2 * _TAIL_WORDS))
+    out[tails] = (halves[tails].astype(np.float64) - (2.0**31 - 0.5)) * 2.0**-32
+    return tails
 
 
 def _horner_into(coefficients: tuple[float, ...], x: _F, out: _F) -> None:
@@ -157,9 +187,32 @@ class Stream:
         Works in blocks that stay in the processor's cache and reckons the rare tails apart.
         """
         flat = out.reshape(-1)
-        scratch = np.empty((3, min(flat.size, _BLOCK)))
+        q, r, top = np.empty((3, min(flat.size, _BLOCK)))
         for start in range(0, flat.size, _BLOCK):
-            stop = min(start + _BLOCK, flat.size)
-            _inverse_into(
-                self.uniform(stop - start, offset + start), flat[start:stop], scratch[:, : stop - start]
+            n = min(_BLOCK, flat.size - start)
+            words = self.raw(n, offset + start)
+            words >>= np.uint64(12)
+            np.copyto(q[:n], words)
+            q[:n] -= 2.0**51 - 0.5
+            q[:n] *= 2.0**-52
+            _inverse_into(q[:n], flat[start : start + n], r[:n], top[:n])
+
+    def fill_normal_from_table(self, out: _F, offset: int = 0) -> None:
+        """Write normal numbers into a contiguous `out`, half a word each, three times as fast again as `fill_normal`.
+
+        Between 2¹⁴ knots the inverse is a straight line, less than 1e-5 from the true one (tested); the outer 1/256 on either side is
+        inverted exactly. For errors of single trees, of which many are summed.
+        """
+        flat = out.reshape(-1)
+        index, work = np.empty(min(flat.size, _BLOCK), dtype=np.intp), np.empty(min(flat.size, _BLOCK))
+        tails: list[NDArray[np.intp]] = []
+        for start in range(0, flat.size, _BLOCK):
+            n = min(_BLOCK, flat.size - start)
+            word, skip = divmod(offset + start, 2)
+            halves = (
+                self.raw((n + skip + 1) // 2, word).astype("<u8", copy=False).view("<u4")[skip : skip + n]
             )
+            tails.append(start + _table_into(halves, flat[start : start + n], index[:n], work[:n]))
+        if tails:
+            where = np.concatenate(tails)
+            flat[where] = _inverse_outer(flat[where])

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from apps.cli.buyer import verify
-from apps.cli.market import buy, retire, sell, statement
+from apps.cli.market import buy, retire, reverse, sell, statement
 from apps.cli.runs import approve, claim, flows, issue, measure, settle, watch
 from apps.cli.say import Plain, Session
 from apps.cli.servers import chain, serve
@@ -55,6 +55,7 @@ for command in (
     sell,
     buy,
     retire,
+    reverse,
     statement,
     settle,
     watch,

@@ -133,6 +133,33 @@ def _period(first: object, last: object) -> tuple[date, date] | None:
 
 
 @click.command()
+@click.option(
+    "--kg",
+    type=click.IntRange(min=1),
+    required=True,
+    help="What is no longer stored, as the refused claim says.",
+)
+@click.option("--reason", required=True, help="Why, in words; its digest goes on the chain.")
+@project_option
+@click.pass_obj
+def reverse(session: Session, kg: int, reason: str, project_id: str | None) -> None:
+    """Guardian: record that credited carbon was lost; the buffer answers for it. 反転（リバーサル）の記録
+
+    \b
+    Example: satoyama reverse --kg 12000 --reason "Typhoon 12, survey owase-2027"
+    """
+    from flows import work
+
+    ws = session.open()
+    done = work.reverse(ws, project_id or work.only_project_id(ws), kg, reason)
+    session.tell(
+        f"{done.kg:,} kg reversed: {done.buffer_burned_kg:,} kg from the buffer, deficit now {done.deficit_kg:,} kg",
+        f"{done.kg:,} kg の反転を記録: バッファから {done.buffer_burned_kg:,} kg、不足残高 {done.deficit_kg:,} kg",
+    )
+    session.result(done.to_doc())
+
+
+@click.command()
 @project_option
 @click.option(
     "--csv",

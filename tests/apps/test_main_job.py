@@ -39,9 +39,10 @@ def run_demo(out: Path, *arguments: str, env: dict[str, str] | None = None) -> d
     return {"text": done.stdout, **json.loads((out / "summary.json").read_text())}
 
 
-def satoyama(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def satoyama(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", "from apps.cli import main; main()", *map(str, arguments)],
+        env=env,
         capture_output=True,
         text=True,
         timeout=300,
@@ -179,6 +180,21 @@ def test_a_third_run_on_another_chain_gives_the_same_integers(demo, anvil, tmp_p
     assert {k: v for k, v in third.items() if k not in RUN_BOUND | {"text"}} == {
         k: v for k, v in first.items() if k not in RUN_BOUND | {"text"}
     }
+
+
+def test_a_loss_is_taken_from_the_buffer_and_the_same_loss_is_recorded_once(demo, tmp_path):
+    out, _ = demo
+    workspace = tmp_path / "workspace"
+    shutil.copytree(out / "workspace", workspace)
+    env = {**os.environ, "SATOYAMA_KEYSTORE_PASSWORD": PASSWORD}
+    command = ("--workspace", workspace, "--json", "reverse", "--kg", 1_000, "--reason", "typhoon")
+    first = satoyama(*command, env=env)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert json.loads(first.stdout)["buffer_burned_kg"] == 1_000
+    assert json.loads(first.stdout)["deficit_kg"] == 0
+    again = satoyama(*command, env=env)
+    assert again.returncode == 1
+    assert "Reversal_Known" in again.stdout
 
 
 def test_a_batch_is_never_minted_twice_and_its_period_never_claimed_again(demo, tmp_path):

@@ -6,7 +6,7 @@ STAMP   = $(VENV)/.installed
 OUT    ?= out/demo
 ARGS   ?=
 
-.PHONY: help demo test lint types imports contracts bench lock clean
+.PHONY: help demo test lint types imports contracts bench lock wheel clean
 
 help:            ## say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -43,6 +43,9 @@ bench: $(STAMP)  ## every benchmark, as a ratio to its peer
 lock:            ## write the lock files anew (needs uv)
 	uv pip compile -q pyproject.toml --all-extras --group dev --universal --generate-hashes --no-emit-index-url --no-header -o requirements/all.txt
 	uv pip compile -q pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -o requirements/base.txt
+
+wheel: $(STAMP)  ## the wheel that a buyer verifies with
+	$(BIN)/python -m hatchling build -t wheel -d dist
 
 clean:           ## remove what was made here
 	rm -rf $(VENV) out dist build .pytest_cache .mypy_cache .ruff_cache

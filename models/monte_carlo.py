@@ -185,17 +185,19 @@ def simulate(
     out = np.empty((len(KEYS), iterations))
     rows = max(1, block_numbers // max(1, plan.size))
     starts = range(0, iterations, rows)
+    workers = max(1, min(threads, len(starts)))
 
-    def work(start: int) -> None:
-        stop = min(start + rows, iterations)
-        out[:, start:stop] = plan.totals(start, stop)
+    def work(worker: int) -> None:
+        scratch = np.empty((3, rows, plan.size))
+        for start in starts[worker::workers]:
+            stop = min(start + rows, iterations)
+            out[:, start:stop] = plan.totals(start, stop, scratch[:, : stop - start])
 
-    if threads <= 1:
-        for start in starts:
-            work(start)
+    if workers == 1:
+        work(0)
     else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, starts))
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(work, range(workers)))
     return Draws(out)
 
 
@@ -267,14 +269,14 @@ class _Plan:
             name: Stream(run_key, f"monte_carlo/{name}") for name in ("shared", "tree_first", "tree_last")
         }
 
-    def totals(self, start: int, stop: int) -> _F:
-        """Project totals of iterations `start` to `stop`, shape (3, rows)."""
+    def totals(self, start: int, stop: int, scratch: _F) -> _F:
+        """Project totals of iterations `start` to `stop`, shape (3, rows); `scratch` has shape (3, rows, trees)."""
         rows, plots = stop - start, self.sampling.stratum.size
         shared = np.empty((rows, self.shared_width))
         self.streams["shared"].fill_normal(shared, start * self.shared_width)
         ends = np.cumsum([*self.species.values(), 4, 4, 2 * plots])
         *factors, bias, raster, own, residual = np.split(shared, ends, axis=1)
-        y0, y1 = self._densities(start, stop, factors, bias)
+        y0, y1 = self._densities(start, scratch, factors, bias)
         (x0, x1), (stratum0, stratum1) = self._canopy(raster.reshape(rows, 2, 2), own.reshape(rows, plots, 2))
         z = residual.reshape(rows, 3, plots)
         e = [sum(self.root[:, i, j] * z[:, j] for j in range(i + 1)) for i in range(3)]
@@ -286,23 +288,23 @@ class _Plan:
             ]
         )
 
-    def _densities(self, start: int, stop: int, factors: list[_F], bias: _F) -> tuple[_F, _F]:
+    def _densities(self, start: int, scratch: _F, factors: list[_F], bias: _F) -> tuple[_F, _F]:
         """Stock density of each sample plot at both dates, g/m², shape (rows, plots)."""
-        factor = np.ones((stop - start, self.segments.size))
+        z0, z1, work = scratch
+        factor = np.ones((len(z0), self.segments.size))
         for cv, z in zip(self.errors.factor_cv.values(), factors, strict=True):
             factor *= (1.0 + cv * z)[:, self.segment_species]
         bias = bias * np.array([self.errors.dbh_bias_cm, self.errors.height_bias_m] * 2)
-        z0, z1 = np.empty((2, stop - start, self.size))
         self.streams["tree_first"].fill_normal_from_table(z0, start * self.size)
         self.streams["tree_last"].fill_normal_from_table(z1, start * self.size)
         z1 *= self.tree_error.last_own
-        z1 += z0 * self.tree_error.last_shared
+        z1 += np.multiply(z0, self.tree_error.last_shared, out=work)
         z1 += self.tree_error.last_mean
         z0 *= self.tree_error.first
         z0 += self.tree_error.first_mean
         return (
-            self._sum(_redrawn(self.trees.first, z0, bias[:, :1], bias[:, 1:2]), factor),
-            self._sum(_redrawn(self.trees.last, z1, bias[:, 2:3], bias[:, 3:]), factor),
+            self._sum(_redrawn(self.trees.first, z0, bias[:, :1], bias[:, 1:2], work), factor),
+            self._sum(_redrawn(self.trees.last, z1, bias[:, 2:3], bias[:, 3:], work), factor),
         )
 
     def _sum(self, stock_g: _F, factor: _F) -> _F:
@@ -337,9 +339,8 @@ class _Plan:
         return np.asarray((total * self.sampling.stratum_area_m2).sum(axis=1))
 
 
-def _redrawn(date: TreeDate, log_error: _F, dbh_bias_cm: _F, height_bias_m: _F) -> _F:
+def _redrawn(date: TreeDate, log_error: _F, dbh_bias_cm: _F, height_bias_m: _F, work: _F) -> _F:
     """Stock of every tree with its errors, shape (rows, trees): ``stock (D'/D)^b (H'/H)^c exp(error)``; overwrites `log_error`."""
-    work = np.empty_like(log_error)
     for bias, size, power in (
         (dbh_bias_cm, date.dbh_cm, date.dbh_power),
         (height_bias_m, date.height_m, date.height_power),

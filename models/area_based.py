@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from models.blocked_cv import block_numbers, blocked_scores, design_of, forward, inverse
+from models.cells import CellPrediction, beyond_ranges, metric_columns
 from models.errors import OutOfRange
 from models.transforms import TRANSFORMS, Transform, back, error_of, forth, slope_back
 
@@ -99,42 +100,6 @@ class CrossValidation:
     nominal: float
     blocks: int
     chosen: Mapping[tuple[str, ...], int]
-
-
-@dataclass(frozen=True)
-class CellPrediction:
-    """A response per cell, and which cells the model was not made for.
-
-    Attributes
-    ----------
-    value, standard_error, low, high : ndarray of float, shape (n,)
-        NaN where a metric is missing. The standard error is that of one cell (residual and coefficients).
-    outside : ndarray of bool, shape (n,)
-        A metric beyond its range, or a leverage beyond that of any plot: the interval does not hold.
-    outside_by_metric : mapping of metric to number of cells
-    beyond_leverage, missing : int
-        Cells.
-    """
-
-    value: _F
-    standard_error: _F
-    low: _F
-    high: _F
-    coverage: float
-    outside: NDArray[np.bool_]
-    outside_by_metric: Mapping[str, int]
-    beyond_leverage: int
-    missing: int
-
-    @property
-    def outside_count(self) -> int:
-        return int(self.outside.sum())
-
-    @property
-    def outside_share(self) -> float:
-        """Of the cells that have metrics."""
-        present = self.value.size - self.missing
-        return self.outside_count / present if present else 0.0
 
 
 def fit_area_based(
@@ -243,29 +208,22 @@ def predict_cells(model: AreaBasedModel, metrics: Mapping[str, _F], coverage: fl
     coverage : float
         Of the interval of one cell.
     """
-    columns = [np.asarray(metrics[name], dtype=np.float64) for name in model.predictors]
-    x = np.column_stack(columns)
-    design = design_of(x)
-    missing = ~np.isfinite(x).all(axis=1)
+    x = metric_columns(metrics, model.predictors)
+    outside, by_metric, missing = beyond_ranges(x, {n: model.ranges[n] for n in model.predictors})
+    design = design_of(np.where(missing[:, None], np.nan, x))
     middle = design @ np.array(model.coefficients)
     leverage = np.einsum("ij,jk,ik->i", design, np.array(model.inverse_gram), design)
     sd = model.predictive_sd * np.sqrt(1.0 + leverage)
     half = float(student_t.ppf(0.5 + coverage / 2.0, model.degrees_of_freedom)) * sd
-    value, slope = back(model.transform, middle, model.residual_sd), slope_back(model.transform, middle)
-    beyond = ~missing & (leverage > model.largest_leverage * (1.0 + 1e-9))
-    outside, by_metric = beyond.copy(), {}
-    for name, column in zip(model.predictors, columns, strict=True):
-        low, high = model.ranges[name]
-        out = ~missing & ((column < low) | (column > high))
-        by_metric[name] = int(out.sum())
-        outside |= out
+    slope = slope_back(model.transform, middle)
+    beyond = leverage > model.largest_leverage * (1.0 + 1e-9)
     return CellPrediction(
-        value=value,
+        value=back(model.transform, middle, model.residual_sd),
         standard_error=np.abs(slope) * sd,
         low=back(model.transform, middle - half, 0.0),
         high=back(model.transform, middle + half, 0.0),
         coverage=coverage,
-        outside=outside,
+        outside=outside | beyond,
         outside_by_metric=by_metric,
         beyond_leverage=int(beyond.sum()),
         missing=int(missing.sum()),
@@ -274,9 +232,7 @@ def predict_cells(model: AreaBasedModel, metrics: Mapping[str, _F], coverage: fl
 
 def gradient_by_coefficient(model: AreaBasedModel, metrics: Mapping[str, _F]) -> _F:
     """Slope of each cell's value by each coefficient, shape (n, p): its mean is the ``ā`` of model-based variances."""
-    design = design_of(
-        np.column_stack([np.asarray(metrics[name], dtype=np.float64) for name in model.predictors])
-    )
+    design = design_of(metric_columns(metrics, model.predictors))
     middle = design @ np.array(model.coefficients)
     extra = model.residual_sd**2 / 2.0 if model.transform == "log" else 0.0
     return np.asarray(

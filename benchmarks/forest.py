@@ -1,0 +1,160 @@
+"""Biomass regressions: a forest of plain arrays beside scikit-learn's, and basal area of 96 real plots with clusters left out.
+
+The speed peer is ``RandomForestRegressor.predict`` with two threads on the same trees and cells, run in turns; the compiled
+engine gets two threads too. The accuracy peer is mean height alone.
+
+    python benchmarks/forest.py [--quick] [--json PATH]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from models import forest_compiled
+from models.area_based import cross_validate
+from models.forest import Forest, mean_of_trees
+from models.train_forest import grow_forest
+
+THREADS = 2
+METRICS = 8
+PLOTS = (
+    Path(os.environ.get("SATOYAMA_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    / "chablais3"
+    / "quatre_montagnes.csv"
+)
+NOT_METRICS = ("plot_id", "X", "Y", "cluster_id", "G_m2_ha", "N_ha", "D_mean_cm", "stratum")
+Figures = dict[str, float | int | str]
+
+
+def made_up_plots(n: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(n, METRICS))
+    return 200 + 40 * x[:, 0] + 15 * x[:, 1] ** 2 + 10 * rng.normal(size=n), {
+        f"m{i}": x[:, i] for i in range(METRICS)
+    }
+
+
+def seconds(run: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
+    start = time.perf_counter()
+    result = run()
+    return time.perf_counter() - start, result
+
+
+def in_turns(
+    runs: dict[str, Callable[[], np.ndarray]], turns: int
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Median seconds and result of each, run one after the other `turns` times."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    results: dict[str, np.ndarray] = {}
+    for _ in range(turns):
+        for name, run in runs.items():
+            taken, results[name] = seconds(run)
+            times[name].append(taken)
+    return {name: statistics.median(t) for name, t in times.items()}, results
+
+
+def speed(quick: bool) -> Figures:
+    trees, cells, turns = (200, 60_000, 3) if quick else (500, 200_000, 5)
+    y, metrics = made_up_plots(400)
+    forest, theirs = grow_forest("stock_t_ha", y, metrics, np.arange(400) % 5, seed=1, trees=trees)
+    theirs.set_params(n_jobs=THREADS)
+    columns = np.random.default_rng(2).normal(size=(cells, METRICS))
+    runs: dict[str, Callable[[], np.ndarray]] = {"scikit-learn": lambda: theirs.predict(columns)}
+    if forest_compiled.available():
+        import numba
+
+        numba.set_num_threads(min(THREADS, numba.config.NUMBA_NUM_THREADS))
+        mean_of_trees(forest, columns[:1000], "compiled")  # compiles, seconds once a process
+        runs["compiled"] = lambda: mean_of_trees(forest, columns, "compiled")
+    times, results = in_turns(runs, turns)
+    share = slice(0, max(cells // 10, 1))
+    plain_s, plain = seconds(lambda: mean_of_trees(forest, columns[share], "numpy"))
+    plain_s *= cells / plain.size
+    print(
+        f"{cells} cells, {trees} trees of {forest.feature.size // trees} nodes, {METRICS} metrics, {THREADS} threads"
+    )
+    print(f"{'engine':14} {'seconds':>9} {'ratio':>7} {'largest difference':>20}")
+    peer_s, peer = times["scikit-learn"], results["scikit-learn"]
+    print(f"{'scikit-learn':14} {peer_s:9.3f} {1:7.2f} {'(peer)':>20}")
+    figures: Figures = {"forest_cells": cells, "forest_trees": trees, "sklearn_s": peer_s}
+    figures |= row("numpy", plain_s, peer_s, np.abs(plain - peer[share]).max())
+    if "compiled" not in results:
+        print(f"{'compiled':14} numba is not installed")
+        return figures
+    figures |= row("compiled", times["compiled"], peer_s, np.abs(results["compiled"] - peer).max())
+    same = bool(np.array_equal(results["compiled"][share], plain))
+    print(f"compiled and numpy equal to the bit: {same}; sizes: {size_of(forest)}")
+    figures |= {"forest_engines_equal": int(same), "forest_ratio": peer_s / times["compiled"]}
+    figures["forest_difference"] = float(np.abs(results["compiled"] - peer).max())
+    return figures
+
+
+def row(name: str, mine_s: float, peer_s: float, difference: float) -> Figures:
+    print(f"{name:14} {mine_s:9.3f} {peer_s / mine_s:7.2f} {difference:20.1e}")
+    return {f"{name}_s": mine_s, f"{name}_ratio": peer_s / mine_s, f"{name}_difference": float(difference)}
+
+
+def size_of(forest: Forest) -> str:
+    arrays = (forest.feature, forest.threshold, forest.left, forest.value)
+    return f"{forest.feature.size} nodes, {sum(a.nbytes for a in arrays) / 1e6:.1f} MB"
+
+
+def accuracy(quick: bool) -> Figures:
+    if not PLOTS.is_file():
+        print("the 96 plots are not beside this clone (../shared/data/chablais3): accuracy left out")
+        return {}
+    with PLOTS.open() as file:
+        rows = list(csv.DictReader(file))
+    metrics = {k: np.array([float(r[k]) for r in rows]) for k in rows[0] if k not in NOT_METRICS}
+    y, clusters = np.array([float(r["G_m2_ha"]) for r in rows]), np.array([r["cluster_id"] for r in rows])
+    chosen = cross_validate(y, metrics, clusters)
+    height = cross_validate(y, {"zmean": metrics["zmean"]}, clusters, transforms=("none",))
+    forest, _ = grow_forest("G_m2_ha", y, metrics, clusters, seed=1, trees=50 if quick else 500)
+    print(
+        f"\nBasal area of {y.size} plots, {chosen.blocks} clusters left out one by one (choice of metrics included)"
+    )
+    print(f"{'model':28} {'relative RMSE':>14} {'bias':>8} {'coverage of 90 %':>18}")
+    for name, result in (("area-based, chosen", chosen), ("mean height alone (peer)", height)):
+        print(f"{name:28} {result.relative_rmse:14.4f} {result.relative_bias:8.4f} {result.coverage:18.3f}")
+    bias = -float(forest.left_out_error.mean()) / forest.mean_response
+    print(f"{'random forest, 68 metrics':28} {forest.relative_rmse:14.4f} {bias:8.4f} {'-':>18}")
+    print("chosen in the clusters' absence:")
+    for picked, times in sorted(chosen.chosen.items(), key=lambda item: -item[1]):
+        print(f"  {times:2} x {picked[0]}: {', '.join(picked[1:])}")
+    return {
+        "basal_area_relative_rmse": chosen.relative_rmse,
+        "basal_area_relative_rmse_height_only": height.relative_rmse,
+        "basal_area_relative_rmse_forest": forest.relative_rmse,
+        "basal_area_relative_bias": chosen.relative_bias,
+        "basal_area_coverage_90": chosen.coverage,
+        "basal_area_plots": int(y.size),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    )
+    figures = speed(arguments.quick) | accuracy(arguments.quick)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -61,6 +61,28 @@ class VolumeEquation:
                 total = total + coefficient * _TERM[name](d, h)
         return np.power(10.0, total) if self.form == "log10_v" else total
 
+    def powers(
+        self, dbh_mm: NDArray[np.integer], height_mm: NDArray[np.integer]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Relative change of volume per relative change of diameter, and of height; the same for all trees of a ``log10_v`` form.
+
+        Carries relative errors of D and H to the volume. Trees above zero only; 0 where a plain equation gives no volume.
+        """
+        d2h = self.terms.get("log10_d2h", 0.0)
+        if self.form == "log10_v":
+            by_d = self.terms.get("log10_d", 0.0) + 2.0 * d2h
+            by_h = self.terms.get("log10_h", 0.0) + d2h
+            return np.full(dbh_mm.shape, by_d), np.full(dbh_mm.shape, by_h)
+        square, h = (dbh_mm / MM_PER[self.d_unit]) ** 2, height_mm / 1000.0
+        volume = self.volume_m3(dbh_mm, height_mm)
+        slope_d = 2.0 * square * (self.terms.get("d2", 0.0) + self.terms.get("d2h", 0.0) * h)
+        slope_h = h * (self.terms.get("h", 0.0) + self.terms.get("d2h", 0.0) * square)
+        none = np.zeros(dbh_mm.shape)
+        return (
+            np.divide(slope_d, volume, out=none.copy(), where=volume > 0),
+            np.divide(slope_h, volume, out=none.copy(), where=volume > 0),
+        )
+
 
 _TERM = {
     "log10_d": lambda d, h: np.log10(d),

@@ -127,3 +127,21 @@ def test_volume_does_not_depend_on_how_trees_are_split():
         for i in range(0, 1000, 7)
     ]
     assert np.array_equal(whole, np.concatenate(parts))
+
+
+@given(
+    st.sampled_from(sorted(TABLES.equations)),
+    st.integers(60, 600),
+    st.integers(5_000, 35_000),
+)
+def test_powers_of_an_equation_are_its_logarithmic_slopes(key, dbh, height):
+    equation = TABLES.equations[key].classes[-1]
+    d, h = np.array([dbh * 100]), np.array([height * 100])
+    step = 100
+    near = [equation.volume_m3(d + s * step, h)[0] for s in (1, -1)]
+    tall = [equation.volume_m3(d, h + s * step)[0] for s in (1, -1)]
+    volume = equation.volume_m3(d, h)[0]
+    by_d, by_h = equation.powers(d, h)
+    if volume > 0:
+        assert by_d[0] == pytest.approx((near[0] - near[1]) / (2 * step) * d[0] / volume, rel=1e-3)
+        assert by_h[0] == pytest.approx((tall[0] - tall[1]) / (2 * step) * h[0] / volume, rel=1e-3)

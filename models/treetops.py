@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.errors import OutOfRange
 
 _KERNEL = (1, 2, 1)
-_FINER = 16
+FINER = 16
 STRIP_ROWS = 64
 STRIP_CELLS = 65_536
 _Index = NDArray[np.int64]
@@ -74,7 +74,7 @@ def _smooth(heights: NDArray[np.integer], valid: NDArray[np.bool_]) -> NDArray[n
     else:
         weighted = np.where(valid, heights, 0).astype(np.int64)
         weight = _convolve(_convolve(valid.astype(np.int64), 0), 1)
-    weighted = _convolve(_convolve(weighted * _FINER, 0), 1)
+    weighted = _convolve(_convolve(weighted * FINER, 0), 1)
     return np.where(weight > 0, weighted // np.maximum(weight, 1), 0)
 
 
@@ -297,6 +297,11 @@ class Matching:
     @property
     def found(self) -> int:
         return int(self.tree.size)
+
+    @property
+    def f_score(self) -> float:
+        """Harmonic mean of the shares of trees found and of tops that are trees; 0 where there is neither."""
+        return 2 * self.found / (self.trees + self.tops) if self.trees + self.tops else 0.0
 
     @property
     def false(self) -> int:

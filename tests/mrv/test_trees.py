@@ -6,13 +6,15 @@ import csv
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from models.treetops import match_treetops
-from mrv.geometry import Grid
-from mrv.points import chm_from_points
-from mrv.trees import TreetopSettings, find_treetops
+from models.treetops import CrownWindow, match_treetops, smooth
+from mrv.canopy import quantise_heights, read_metres
+from mrv.geometry import Grid, grid_of
+from mrv.points import chm_from_points, without_pits
+from mrv.trees import TreetopSettings, find_treetops, smoothing_passes
 
 NODATA = -(2**31)
 
@@ -51,6 +53,54 @@ def test_treetops_of_chablais_beat_the_naive_detector(chablais):
     assert false - found < plain_false - plain_found
     assert abs(bias) < min(abs(plain_bias), 0.20)
     assert rmse < min(plain_rmse, 0.88)
+
+
+def f_score(trees, tops, plot):
+    inside = shapely.contains_xy(plot, tops[:, 0], tops[:, 1])
+    return match_treetops(trees, tops[inside]).f_score
+
+
+def test_two_of_three_trees_and_tops_of_chablais_agree_with_settings_from_elsewhere(chablais):
+    trees, grid, heights, plot = chablais
+    assert f_score(trees, find_treetops(heights, grid, NODATA).in_metres(), plot) >= 0.67
+    assert abs(judge(trees, find_treetops(heights, grid, NODATA).in_metres(), plot)[2]) <= 0.2
+
+
+def test_it_is_no_knife_edge_slopes_from_2_to_6_percent_lowest_tops_of_1_to_5_m_filled_pits_or_not(chablais):
+    trees, grid, heights, plot = chablais
+    scores = [
+        f_score(
+            trees, find_treetops(surface, grid, NODATA, TreetopSettings(window, lowest)).in_metres(), plot
+        )
+        for surface in (heights, without_pits(heights, NODATA))
+        for window in (CrownWindow(0, slope) for slope in (0.02, 0.03, 0.04, 0.05, 0.06))
+        for lowest in (1000, 2000, 3000, 5000)
+    ]
+    assert min(scores) > 0.655
+    assert float(np.median(scores)) > 0.67
+
+
+def test_the_canopy_raster_that_came_with_the_data_gives_the_same_score(chablais, shared_data):
+    trees, _, _, plot = chablais
+    with rasterio.open(shared_data / "chablais3" / "chm_chablais3.tif") as source:
+        grid = grid_of(source.transform, source.height, source.width, 2154, "chm")
+        heights = quantise_heights(read_metres(source))
+    assert f_score(trees, find_treetops(heights, grid, NODATA).in_metres(), plot) >= 0.67
+
+
+@pytest.mark.parametrize(("pixel_um", "passes"), [(1_000_000, 0), (500_000, 1), (250_000, 4), (100_000, 25)])
+def test_smoothing_spans_the_same_ground_whatever_the_pixel(pixel_um, passes):
+    assert smoothing_passes(pixel_um) == passes
+    side = 60 * 500_000 // pixel_um
+    spike = np.zeros((side, side), dtype=np.int32)
+    spike[side // 2, side // 2] = 90_000_000 // 4
+    surface = spike.astype(np.int64)
+    for done in range(passes):
+        surface = smooth(surface, spike > -1) // (1 if done == 0 else 16)
+    if passes:
+        away = (np.indices(surface.shape)[0] - side // 2) * pixel_um / 1e6
+        variance = float((surface * away**2).sum() / surface.sum())
+        assert variance == pytest.approx(0.125, rel=0.01)
 
 
 def test_treetops_do_not_move_with_the_pieces_a_raster_is_cut_into(chablais):

@@ -7,7 +7,7 @@ the second batch of the same id.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -92,9 +92,31 @@ class Issued:
         }
 
 
-def batch_nonce(batch_id: bytes) -> int:
-    """The nonce a batch's claim is signed with: the batch id itself, so that no two batches share one."""
-    return int.from_bytes(batch_id, "big")
+def next_nonce(
+    port: ChainPort, verifier: str, *, reserved: Collection[int] = (), kept: int | None = None
+) -> int:
+    """The nonce to sign a verifier's next claim with: counted, so that 256 of them share a storage word of the registry.
+
+    It is read when a claim is signed and kept with the approval: the same batch signed again takes the same nonce
+    (`kept`), hence of two signatures over one batch the chain takes at most one. Nonces that approvals still to be issued
+    hold are `reserved`.
+
+    Returns
+    -------
+    int
+        `kept` if the chain has not seen it; else an unused nonce right above used ones, found in O(log n) reads.
+    """
+    if kept is not None and not port.nonce_used(verifier, kept):
+        return kept
+    used, unused = -1, 0
+    while port.nonce_used(verifier, unused):
+        used, unused = unused, 2 * unused + 1
+    while unused - used > 1:
+        middle = (used + unused) // 2
+        used, unused = (middle, unused) if port.nonce_used(verifier, middle) else (used, middle)
+    while unused in reserved or port.nonce_used(verifier, unused):
+        unused += 1
+    return unused
 
 
 def make_plan(

@@ -65,7 +65,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "The verifier's signature was good until {deadline} (unix seconds). Ask for a new one.",
         "検証者の署名の期限({deadline})が過ぎています。署名を取り直してください。",
     ),
-    "Claim_NonceUsed": ("This signature's nonce was used.", "この署名の番号(nonce)は使用済みです。"),
+    "Claim_NonceUsed": (
+        "This signature's nonce was used by another claim of the verifier. Ask the verifier to sign again (approve).",
+        "この署名の番号(nonce)は同じ検証者の別のクレームで使用済みです。検証者に署名し直してもらってください(approve)。",
+    ),
     "Claim_SignatureInvalid": (
         "The signature is not that of verifier {verifier} over this claim.",
         "署名は検証者 {verifier} のこのクレームへのものではありません。",

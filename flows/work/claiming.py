@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
 from flows.objects import StoreSink
 from flows.settings import Workspace
 from flows.tables import ApprovalRow, ClaimRefusalRow, ClaimRow
@@ -32,7 +35,8 @@ from mrv.pipeline import PipelineInputs
 from mrv.provenance import record_run
 from mrv.results import Claim, History
 from registry.claimstruct import ClaimStruct
-from registry.issuance import batch_nonce
+from registry.issuance import next_nonce
+from registry.port import ChainPort
 
 SIGNATURE_LIFE_S = 30 * 86_400
 
@@ -190,18 +194,30 @@ def approve(ws: Workspace, claim_or_batch_id: str, verifier_role: str = "verifie
     recomputed = recompute(ws, record)
     _check_history(record.claim, chainroom.history(ws, record.claim.project_id))
     port = chainroom.open_port(ws)
-    struct = claim_struct(ws, record, int(max(port.head()[1], time.time())) + SIGNATURE_LIFE_S)
-    signature = port.sign_claim(verifier, struct)
-    approval = ApprovalRow(
-        claim_id=record.claim_id,
-        verifier=verifier.address,
-        struct=struct.to_doc(),
-        signature="0x" + signature.hex(),
-        recomputed_kg=recomputed.gross_kg,
-        signed_at=ws.clock(),
-    )
+    unsigned = claim_struct(ws, record, int(max(port.head()[1], time.time())) + SIGNATURE_LIFE_S)
     with ws.catalogue.write() as session:
+        nonce = _take_nonce(session, port, record.claim_id, verifier.address)
+        struct = replace(unsigned, nonce=nonce)
+        approval = ApprovalRow(
+            claim_id=record.claim_id,
+            verifier=verifier.address,
+            struct=struct.to_doc(),
+            signature="0x" + port.sign_claim(verifier, struct).hex(),
+            recomputed_kg=recomputed.gross_kg,
+            signed_at=ws.clock(),
+        )
         return session.merge(approval)
+
+
+def _take_nonce(session: Session, port: ChainPort, claim_id: str, verifier: str) -> int:
+    """A nonce no other approval of the verifier holds; the one this claim was signed with before, while it is unused."""
+    if session.get_bind().dialect.name == "postgresql":
+        # SQLite lets one writer in at a time; here two verifiers' programs must not choose the same.
+        session.execute(text("LOCK TABLE approvals IN SHARE ROW EXCLUSIVE MODE"))
+    rows = session.scalars(select(ApprovalRow).where(ApprovalRow.verifier == verifier))
+    nonces = {row.claim_id: int(row.struct["nonce"]) for row in rows}
+    kept = nonces.pop(claim_id, None)
+    return next_nonce(port, verifier, reserved=set(nonces.values()), kept=kept)
 
 
 def recompute(ws: Workspace, record: ClaimRecord) -> Claim:
@@ -238,9 +254,9 @@ def _check_history(claim: Claim, now: History) -> None:
 
 
 def claim_struct(ws: Workspace, record: ClaimRecord, deadline: int) -> ClaimStruct:
-    """The claim as it is signed: credits go to the seller's account, the nonce is the batch id."""
+    """The claim to be signed, without its nonce: credits go to the seller's account."""
     window = definition_of_project(ws, record.claim.project_id).challenge_window_s
-    unsigned = ClaimStruct.from_claim(
+    return ClaimStruct.from_claim(
         record.claim,
         content_root=record.content_root,
         evidence_root=record.evidence_root,
@@ -249,7 +265,6 @@ def claim_struct(ws: Workspace, record: ClaimRecord, deadline: int) -> ClaimStru
         deadline=deadline,
         challenge_window=window,
     )
-    return replace(unsigned, nonce=batch_nonce(unsigned.batch_id))
 
 
 def approval_of(ws: Workspace, claim_id: str) -> ApprovalRow | None:

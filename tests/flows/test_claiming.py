@@ -60,6 +60,31 @@ def test_an_approval_is_a_signature_over_the_recomputed_claim(approved_ws: Works
     assert approval.verifier == work.accounts(approved_ws).addresses()["verifier"]
 
 
+def _copy_of_claim(ws: Workspace, claim_id: str, number: int) -> str:
+    """Another claim's row, so that there are two to be signed; what it says does not matter here."""
+    with ws.catalogue.write() as session:
+        row = session.get(ClaimRow, claim_id)
+        assert row is not None
+        values = {c.key: getattr(row, c.key) for c in ClaimRow.__table__.columns}
+        session.add(ClaimRow(**{**values, "claim_id": f"sha256:{number:064x}"}))
+    return f"sha256:{number:064x}"
+
+
+def test_approvals_count_their_nonces_and_a_claim_signed_again_keeps_its_own(
+    approved_ws: Workspace,
+) -> None:
+    record = work.make_claim(approved_ws, PROJECT)
+    first = work.approval_of(approved_ws, record.claim_id)
+    assert first is not None and first.struct["nonce"] == "0"
+    nonces = [work.approve(approved_ws, _copy_of_claim(approved_ws, record.claim_id, n)) for n in (1, 2)]
+    assert [row.struct["nonce"] for row in nonces] == ["1", "2"]
+    again = work.approve(approved_ws, record.claim_id)
+    assert again.struct["nonce"] == "0" and again.signed_at > first.signed_at
+    work.issue(approved_ws, record.claim_id)
+    port = work.open_port(approved_ws)
+    assert port.nonce_used(first.verifier, 0) and not port.nonce_used(first.verifier, 1)
+
+
 def test_a_verifier_with_the_issuers_key_is_refused(
     approved_ws: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,14 +8,24 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from registry.chain import ChainConfig, connect
 from registry.events import BatchIssued
 from registry.evmdb import ChainStore
-from registry.issuance import IssuanceConflict, IssuancePlan, Issued, execute, make_plan, reconcile
+from registry.issuance import (
+    IssuanceConflict,
+    IssuancePlan,
+    Issued,
+    execute,
+    make_plan,
+    next_nonce,
+    reconcile,
+)
 from registry.outbox import JsonFileOutbox
 from registry.port import ChainPort
 from registry.refusals import ChainRefused
@@ -219,6 +229,44 @@ def test_a_verifier_cannot_be_planned_as_issuer(world: World) -> None:
     plan = plan_of(world)
     with pytest.raises(IssuanceConflict, match="same account"):
         make_plan(world.port, plan.claim, verifier=plan.issuer, signature=b"", issuer=plan.issuer)
+
+
+# The verifier's nonce
+
+
+class NonceBits:
+    """The chain's answer to `nonce_used` for a given set."""
+
+    def __init__(self, used: set[int]) -> None:
+        self.used = used
+        self.asked = 0
+
+    def nonce_used(self, verifier: str, nonce: int) -> bool:
+        self.asked += 1
+        return nonce in self.used
+
+
+@given(used=st.sets(st.integers(0, 40)), reserved=st.sets(st.integers(0, 40)))
+def test_the_next_nonce_is_neither_used_nor_reserved_and_close_to_used_ones(
+    used: set[int], reserved: set[int]
+) -> None:
+    bits = NonceBits(used)
+    nonce = next_nonce(cast(ChainPort, bits), "0x", reserved=reserved)
+    assert nonce not in used | reserved
+    assert nonce == 0 or nonce - 1 in used | reserved
+
+
+def test_a_long_row_of_nonces_is_searched_in_few_reads() -> None:
+    bits = NonceBits(set(range(1000)))
+    assert next_nonce(cast(ChainPort, bits), "0x") == 1000 and bits.asked < 30
+
+
+def test_a_claim_signed_again_keeps_its_nonce_until_the_chain_has_seen_it(world: World) -> None:
+    verifier = world["verifier"].address
+    free = next_nonce(world.port, verifier)
+    assert next_nonce(world.port, verifier, kept=free + 7) == free + 7
+    world.issue(nonce=free)
+    assert next_nonce(world.port, verifier, kept=free) == next_nonce(world.port, verifier) != free
 
 
 # With real kills, on the embedded chain

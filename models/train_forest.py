@@ -7,18 +7,38 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.blocked_cv import block_numbers
 from models.errors import OutOfRange
-from models.forest import Forest, check_forest
+from models.forest import Forest, check_forest, error_quantiles
 
 ENOUGH_PLOTS, ENOUGH_BLOCKS = 50, 5
 TREES, SMALLEST_LEAF = 500, 3
+TREES_TO_CHOOSE, MOST_METRICS, TOO_ALIKE = 100, 6, 0.95
 _F = NDArray[np.float64]
+
+
+class Grown(NamedTuple):
+    """A forest, what grew it, and how it does on blocks left out whole.
+
+    Attributes
+    ----------
+    estimator : sklearn.ensemble.RandomForestRegressor
+    error : ndarray of float, shape (n,)
+        Measured less predicted, in the order of the plots.
+    coverage : float
+        Share of plots within an interval of `nominal` made of the other blocks' errors.
+    """
+
+    forest: Forest
+    estimator: Any
+    error: _F
+    coverage: float
+    nominal: float
 
 
 def grow_forest(
@@ -28,8 +48,13 @@ def grow_forest(
     blocks: NDArray[np.generic],
     seed: int,
     trees: int = TREES,
-) -> tuple[Forest, Any]:
+    coverage: float = 0.9,
+    most_metrics: int = MOST_METRICS,
+) -> Grown:
     """Grow a forest and its spatially cross-validated errors.
+
+    The metrics that a first forest finds most important are kept, those nearly equal to a better one left out; the choice is made
+    anew without each block. With dozens of metrics nearly every cell would lie beyond the range of one of them.
 
     Parameters
     ----------
@@ -39,10 +64,6 @@ def grow_forest(
         Cluster, stand or map square of each plot: left out whole.
     seed : int
         Of scikit-learn; the arrays are the record, since other versions grow other trees from it.
-
-    Returns
-    -------
-    (Forest, sklearn.ensemble.RandomForestRegressor)
 
     Raises
     ------
@@ -66,19 +87,30 @@ def grow_forest(
         )
     ensemble = importlib.import_module("sklearn.ensemble")
 
-    def grown(rows: NDArray[np.bool_]) -> Any:
+    def grown(rows: NDArray[np.bool_], columns: NDArray[np.intp], count: int) -> Any:
         model = ensemble.RandomForestRegressor(
-            n_estimators=trees, min_samples_leaf=SMALLEST_LEAF, max_features=1.0 / 3.0, random_state=seed
+            n_estimators=count, min_samples_leaf=SMALLEST_LEAF, max_features=1.0 / 3.0, random_state=seed
         )
-        return model.fit(x[rows], y[rows])
+        return model.fit(x[np.ix_(rows, columns)], y[rows])
+
+    def chosen(rows: NDArray[np.bool_]) -> NDArray[np.intp]:
+        every = np.arange(x.shape[1])
+        if every.size <= most_metrics:
+            return every
+        return _important(x[rows], grown(rows, every, TREES_TO_CHOOSE).feature_importances_, most_metrics)
 
     error = np.empty(y.size)
     for b in range(int(block.max()) + 1):
         out = block == b
-        error[out] = y[out] - grown(~out).predict(x[out])
-    whole = grown(np.ones(y.size, dtype=np.bool_))
-    ranges = {n: (float(c.min()), float(c.max())) for n, c in zip(metrics, x.T, strict=True)}
-    return arrays_of(whole, response, ranges, np.sort(error), float(y.mean())), whole
+        columns = chosen(~out)
+        error[out] = y[out] - grown(~out, columns, trees).predict(x[np.ix_(out, columns)])
+    everywhere = np.ones(y.size, dtype=np.bool_)
+    columns = chosen(everywhere)
+    whole = grown(everywhere, columns, trees)
+    names = list(metrics)
+    ranges = {names[c]: (float(x[:, c].min()), float(x[:, c].max())) for c in columns}
+    forest = arrays_of(whole, response, ranges, np.sort(error), float(y.mean()))
+    return Grown(forest, whole, error, _blocked_coverage(error, block, coverage), coverage)
 
 
 def arrays_of(
@@ -111,6 +143,25 @@ def arrays_of(
     )
     check_forest(forest)
     return forest
+
+
+def _important(x: _F, importance: _F, most: int) -> NDArray[np.intp]:
+    """Columns by falling importance, without those nearly equal to one taken before; in their own order."""
+    correlation = np.abs(np.nan_to_num(np.corrcoef(x, rowvar=False)))
+    taken: list[int] = []
+    for column in np.argsort(-importance, kind="stable"):
+        if len(taken) < most and not np.any(correlation[column, taken] > TOO_ALIKE):
+            taken.append(int(column))
+    return np.sort(np.array(taken, dtype=np.intp))
+
+
+def _blocked_coverage(error: _F, block: NDArray[np.intp], coverage: float) -> float:
+    covered = np.zeros(error.size, dtype=np.bool_)
+    for b in range(int(block.max()) + 1):
+        out = block == b
+        low, high = error_quantiles(np.sort(error[~out]), coverage)
+        covered[out] = (error[out] >= low) & (error[out] <= high)
+    return float(covered.mean())
 
 
 def _flat_tree(tree: Any) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], _F]:

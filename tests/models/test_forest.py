@@ -43,14 +43,14 @@ def columns_of(metrics: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def test_plain_arrays_say_what_scikit_learn_says(grown):
-    forest, theirs = grown
+    forest, theirs, *_ = grown
     _, cells = made_up(5000, seed=6)
     ours = predict_forest(forest, cells, engine="numpy").value
     assert np.abs(ours - theirs.predict(columns_of(cells))).max() <= 1e-10
 
 
 def test_metrics_right_at_a_threshold_go_the_same_way(grown):
-    forest, theirs = grown
+    forest, theirs, *_ = grown
     inner = np.isfinite(forest.threshold)
     exact = {n: np.unique(forest.threshold[inner & (forest.feature == i)]) for i, n in enumerate(NAMES)}
     rng = np.random.default_rng(0)
@@ -67,7 +67,7 @@ def test_metrics_right_at_a_threshold_go_the_same_way(grown):
 
 def test_the_compiled_engine_is_the_same_to_the_bit(grown):
     require_or_skip(forest_compiled.available(), "numba is not installed")
-    forest, _ = grown
+    forest, *_ = grown
     for n in (1, 127, 128, 129, 3000):
         _, cells = made_up(n, seed=n)
         plain = mean_of_trees(forest, columns_of(cells), "numpy")
@@ -75,7 +75,7 @@ def test_the_compiled_engine_is_the_same_to_the_bit(grown):
 
 
 def test_without_numba_the_plain_engine_is_used_and_the_compiled_one_refused(grown, monkeypatch):
-    forest, _ = grown
+    forest, *_ = grown
     _, cells = made_up(500)
     plain = mean_of_trees(forest, columns_of(cells), "numpy")
     monkeypatch.setattr(forest_compiled, "available", lambda: False)
@@ -94,7 +94,7 @@ def test_keys_keep_the_order_of_numbers_and_one_zero():
 
 
 def test_depths_are_those_of_the_trees(grown):
-    forest, theirs = grown
+    forest, theirs, *_ = grown
     assert tree_depths(forest).tolist() == [e.tree_.max_depth for e in theirs.estimators_]
 
 
@@ -107,7 +107,7 @@ def test_a_tree_that_is_one_leaf_is_a_constant():
 
 
 def test_cells_beyond_the_plots_are_flagged_and_missing_ones_stay_missing(grown):
-    forest, _ = grown
+    forest, *_ = grown
     cells = predict_forest(
         forest,
         {
@@ -126,7 +126,7 @@ def test_intervals_of_left_out_errors_cover_new_plots():
     covered = []
     for seed in range(6):
         y, metrics = made_up(120, seed)
-        forest, _ = grow_forest("stock", y, metrics, np.arange(120) % 6, seed=seed, trees=30)
+        forest, *_ = grow_forest("stock", y, metrics, np.arange(120) % 6, seed=seed, trees=30)
         new, cells = made_up(2000, 100 + seed)
         out = predict_forest(forest, cells, 0.9)
         covered.append(np.mean((new >= out.low) & (new <= out.high)))
@@ -142,6 +142,20 @@ def test_few_plots_are_refused_and_pointed_to_the_parametric_model():
     y, metrics = made_up(49)
     with pytest.raises(OutOfRange, match=r"expected 50 plots in 5 blocks.*area-based"):
         grow_forest("stock", y, metrics, np.arange(49) % 7, seed=1)
+
+
+def test_of_many_metrics_the_few_that_matter_are_kept():
+    y, metrics = made_up(120)
+    rng = np.random.default_rng(0)
+    many = {
+        **{f"noise{i}": rng.normal(size=120) for i in range(10)},
+        **metrics,
+        "height_again": metrics["height"] * 2 + 1,
+    }
+    forest, *_ = grow_forest("stock", y, many, np.arange(120) % 6, seed=1, trees=20, most_metrics=4)
+    assert len(forest.metrics) == 4
+    assert "cover" in forest.metrics
+    assert len({"height", "height_again"} & set(forest.metrics)) == 1
 
 
 def test_a_missing_metric_is_refused_with_its_row():
@@ -168,7 +182,7 @@ def test_a_missing_metric_is_refused_with_its_row():
     ],
 )
 def test_arrays_that_are_no_forest_are_refused(grown, spoil):
-    forest, _ = grown
+    forest, *_ = grown
     check_forest(forest)
     with pytest.raises(OutOfRange, match="damaged"):
         check_forest(spoil(forest))
@@ -183,7 +197,7 @@ def test_basal_area_of_96_plots_by_a_forest_with_clusters_left_out(shared_data):
         for m in ("zskew", "p_1st_hmin", "TreeSup30_density", "zmean")
     }
     clusters = np.array([r["cluster_id"] for r in rows])
-    forest, _ = grow_forest(
+    forest, *_ = grow_forest(
         "G", np.array([float(r["G_m2_ha"]) for r in rows]), metrics, clusters, 1, trees=50
     )
     assert 0.18 < forest.relative_rmse < 0.27

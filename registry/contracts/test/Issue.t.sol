@@ -402,6 +402,19 @@ contract IssueTest is Base {
         issue(c);
     }
 
+    function test_one_kg_over_a_whole_share_asks_for_a_whole_kg_more() public {
+        vm.prank(admin);
+        registry.registerProject(OTHER_PROJECT, METHOD, 1, 0, "");
+        Claim memory c = goodClaim();
+        c.projectId = OTHER_PROJECT;
+        c.grossKg = 10_001; // a ten-thousandth of it is 1.0001 kg
+        c.estimateKg = c.grossKg + c.deductionKg;
+        c.bufferKg = 1;
+        refused(c, encoded(CreditRegistry.Claim_BufferTooSmall.selector, 1, 2));
+        c.bufferKg = 2;
+        issue(c);
+    }
+
     function test_a_buffer_of_all_the_gross_is_refused() public {
         Claim memory c = goodClaim();
         c.bufferKg = c.grossKg;

@@ -46,6 +46,7 @@ from mrv.training import TrainingPlan, read_plot_table, train
 @click.option("--licence", required=True)
 @click.option("--project", default="", help="Project in whose forest the plots stand.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the forest.")
+@click.option("--trees", type=click.IntRange(10, 5000), default=500, show_default=True, help="Of the forest.")
 @click.option(
     "--skops", "skops_path", type=click.Path(path_type=Path), help="Keep a forest's estimator for retraining."
 )

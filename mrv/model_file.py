@@ -109,14 +109,7 @@ def read_model(data: bytes, name: str) -> tuple[Model, ModelCard]:
         _agree(model, card)
     except SatoyamaError as reason:
         raise Refusal([_problem(name, reason.en, reason.ja)]) from reason
-    except (
-        zipfile.BadZipFile,
-        ValueError,
-        KeyError,
-        EOFError,
-        NotImplementedError,
-        RecursionError,
-    ) as reason:
+    except UNREADABLE as reason:
         text = f"{type(reason).__name__}: {reason}"
         raise Refusal([_problem(name, text, text)]) from reason
     return model, card

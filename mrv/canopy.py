@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +15,48 @@ from rasterio.windows import Window
 
 from mrv.blob import Blob, RasterDigest, Sink
 from mrv.errors import Problem, Refusal
-from mrv.geometry import Grid, Ring, ZoneMask, grid_of, zone_mask
+from mrv.geometry import Grid, Ring, grid_of, rows_of, zone_mask
 from mrv.quantise import half_even
 from mrv.results import Canopy, ZoneHeight
 from mrv.survey import Survey
 
 NODATA_MM = -(2**31)
 STRIP_ROWS = 512
+STRIP_PIXELS = 8_000_000
+CACHE_MB = 256
 # A height beyond this is no tree: the tallest tree known stands 116 m (Sequoia sempervirens, Sillett et al. 2010).
 TALLEST_M = 120.0
 
 
 @dataclass
 class _Zone:
-    """Running integer sums of one polygon."""
+    """Running integer sums of one polygon. Its pixels are found strip by strip: no mask of a whole zone is held."""
 
     zone_id: str
-    mask: ZoneMask
+    rings: Sequence[Ring]
+    grid: Grid
+    rows: tuple[int, int]
+    pixels: int = 0
     valid: int = 0
     sum_mm: int = 0
 
     def add(self, strip_row: int, strip: NDArray[np.int32]) -> None:
-        first = max(self.mask.row, strip_row)
-        last = min(self.mask.row + self.mask.inside.shape[0], strip_row + strip.shape[0])
+        first = max(self.rows[0], strip_row)
+        last = min(self.rows[1], strip_row + strip.shape[0])
         if first >= last:
             return
-        inside = self.mask.inside[first - self.mask.row : last - self.mask.row]
-        part = strip[first - strip_row : last - strip_row, self.mask.col : self.mask.col + inside.shape[1]]
-        chosen = part[inside & (part != NODATA_MM)]
+        top_um = self.grid.top_um - first * self.grid.pixel_um
+        mask = zone_mask(replace(self.grid, top_um=top_um, rows=last - first), self.rings)
+        rows, cols = mask.inside.shape
+        row = first - strip_row + mask.row
+        part = strip[row : row + rows, mask.col : mask.col + cols]
+        chosen = part[mask.inside & (part != NODATA_MM)]
+        self.pixels += int(mask.inside.sum())
         self.valid += int(chosen.size)
         self.sum_mm += int(chosen.sum(dtype=np.int64))
 
     def result(self) -> ZoneHeight:
-        return ZoneHeight(self.zone_id, int(self.mask.inside.sum()), self.valid, self.sum_mm)
+        return ZoneHeight(self.zone_id, self.pixels, self.valid, self.sum_mm)
 
 
 def measure_canopy(survey: Survey, sink: Sink) -> Canopy:
@@ -69,6 +78,7 @@ def measure_canopy(survey: Survey, sink: Sink) -> Canopy:
     """
     name = f"canopy_{survey.survey_id}.tif"
     with ExitStack() as stack:
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=CACHE_MB))
         grid, strips, source = _open_heights(survey, stack)
         zones = _zones(grid, {p.plot_id: p.rings_mm for p in survey.plots})
         samples = _zones(grid, {s.sample_plot_id: s.rings_mm for s in survey.sample_plots})
@@ -97,8 +107,9 @@ def zone_heights(
 ) -> tuple[ZoneHeight, ...]:
     """Exact sums of a quantised canopy in memory over polygons; shape of `heights_mm` is (rows, cols)."""
     zones = _zones(grid, rings_of)
-    for zone in zones:
-        zone.add(0, heights_mm)
+    for row in range(0, grid.rows, strip_rows(grid.cols)):
+        for zone in zones:
+            zone.add(row, heights_mm[row : row + strip_rows(grid.cols)])
     return tuple(zone.result() for zone in zones)
 
 
@@ -110,7 +121,7 @@ def quantise_heights(metres: NDArray[np.floating]) -> NDArray[np.int32]:
 
 
 def _zones(grid: Grid, rings_of: Mapping[str, Sequence[Ring]]) -> list[_Zone]:
-    return [_Zone(zone_id, zone_mask(grid, rings)) for zone_id, rings in rings_of.items()]
+    return [_Zone(zone_id, rings, grid, rows_of(grid, rings)) for zone_id, rings in rings_of.items()]
 
 
 def _photogrammetric_terrain(survey: Survey) -> bool:
@@ -176,8 +187,14 @@ def _different_grids(dsm: Blob, dtm: Blob, grid: Grid, terrain: Grid) -> Problem
 
 
 def _windows(source: rasterio.DatasetReader) -> Iterator[tuple[int, Window]]:
-    for row in range(0, source.height, STRIP_ROWS):
-        yield row, Window(0, row, source.width, min(STRIP_ROWS, source.height - row))
+    step = strip_rows(source.width)
+    for row in range(0, source.height, step):
+        yield row, Window(0, row, source.width, min(step, source.height - row))
+
+
+def strip_rows(cols: int) -> int:
+    """Rows that are held at a time: as many as `STRIP_PIXELS` hold, so that memory does not grow with a survey's width."""
+    return min(max(STRIP_PIXELS // max(cols, 1), 1), STRIP_ROWS)
 
 
 def read_metres(source: rasterio.DatasetReader, window: Window | None = None) -> NDArray[np.float64]:

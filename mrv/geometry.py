@@ -110,6 +110,16 @@ class ZoneMask:
     inside: NDArray[np.bool_]
 
 
+def rows_of(grid: Grid, rings: Sequence[Ring]) -> tuple[int, int]:
+    """Rows of a grid, from and until, outside of which a polygon covers no pixel and holds no centre."""
+    north = [y for ring in rings for _, y in ring]
+    if not north:
+        return 0, 0
+    first = (grid.top_um - max(north) * 1000) // grid.pixel_um - 1
+    until = (grid.top_um - min(north) * 1000) // grid.pixel_um + 2
+    return min(max(first, 0), grid.rows), min(max(until, 0), grid.rows)
+
+
 def zone_mask(grid: Grid, rings: Sequence[Ring]) -> ZoneMask:
     """Pixels whose centres lie inside a polygon, by the even-odd rule in exact integers.
 

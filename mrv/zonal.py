@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from models.zonal import Coverage, ZonalSums, polygon_coverage, zonal_sums
-from mrv.geometry import MICROMETRES, Grid, Ring, zone_mask
+from mrv.geometry import MICROMETRES, Grid, Ring, rows_of, zone_mask
 
-STRIP_ROWS = 512
+STRIP_PIXELS = 2_000_000
+CACHE_MB = 256
 UM_PER_MM = 1000
 
 
@@ -70,7 +71,7 @@ def sums_in_strips(
     source: rasterio.DatasetReader,
     grid: Grid,
     rings_of: Mapping[str, Sequence[Ring]],
-    strip_rows: int = STRIP_ROWS,
+    strip_pixels: int = STRIP_PIXELS,
 ) -> ZonalSums:
     """Exact sums over one raster too large for memory: shares and pixels of one strip at a time.
 
@@ -80,14 +81,24 @@ def sums_in_strips(
         Its first band; its nodata, NaN and infinite values count as missing.
     grid : Grid
         Of the dataset.
+    strip_pixels : int
+        Pixels held at a time, at least one row.
     """
-    found = ZonalSums(np.zeros(len(rings_of)), np.zeros(len(rings_of)))
-    for row in range(0, grid.rows, strip_rows):
-        rows = min(strip_rows, grid.rows - row)
-        strip = replace(grid, top_um=grid.top_um - row * grid.pixel_um, rows=rows)
-        band = source.read(1, window=Window(0, row, grid.cols, rows))
-        found += zonal_sums(exact_zones(strip, rings_of).coverage, band, source.nodata)
-    return found
+    weight, total = np.zeros(len(rings_of)), np.zeros(len(rings_of))
+    ids = np.array(list(rings_of), dtype=object)
+    spans = np.array([rows_of(grid, rings) for rings in rings_of.values()]).reshape(-1, 2)
+    step = min(max(strip_pixels // grid.cols, 1), grid.rows)
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
+        for row in range(0, grid.rows, step):
+            rows = min(step, grid.rows - row)
+            which = np.flatnonzero((spans[:, 0] < row + rows) & (spans[:, 1] > row))
+            strip = replace(grid, top_um=grid.top_um - row * grid.pixel_um, rows=rows)
+            band = source.read(1, window=Window(0, row, grid.cols, rows))
+            zones = exact_zones(strip, {name: rings_of[name] for name in ids[which]})
+            sums = zonal_sums(zones.coverage, band, source.nodata)
+            weight[which] += sums.weight
+            total[which] += sums.total
+    return ZonalSums(weight, total)
 
 
 def _pixels(grid: Grid, ring: Ring) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -13,7 +13,9 @@ from models.errors import SatoyamaError
 from mrv.methodology.deduction import POLICIES
 from mrv.project import CanopyModel, DeclaredErrors, MonitoringPlan, Project
 from mrv.survey import Survey
+from registry.shares import BASES, Basis
 
+BANK_ROLE = "bank_payouts"
 SHARES = 1_000_000
 _PLAN_DEFAULTS: dict[str, Any] = {
     "first_survey_id": "",
@@ -41,6 +43,11 @@ class Payee:
         Parts per million of revenue; all payees' shares sum to 1,000,000.
     address : str
         Account on chain (a Safe, a wallet); "" where the workspace's keystore holds the key.
+    plots : tuple of str
+        Ids of the plots the payee owns; empty for a fund.
+    pay_by : {"chain", "bank"}
+        By bank: the share goes to an account on chain that all such payees have together, and the treasurer pays them
+        out of it by bank transfer.
     """
 
     payee_id: str
@@ -48,10 +55,21 @@ class Payee:
     name_ja: str
     share_ppm: int
     address: str = ""
+    plots: tuple[str, ...] = ()
+    pay_by: str = "chain"
+
+    @property
+    def by_bank(self) -> bool:
+        return self.pay_by == "bank"
 
     @property
     def role(self) -> str:
-        return self.payee_id.replace("-", "_")
+        return BANK_ROLE if self.by_bank else self.payee_id.replace("-", "_")
+
+    @classmethod
+    def from_doc(cls, doc: Mapping[str, Any]) -> Self:
+        """Inverse of ``asdict``; lists become tuples."""
+        return cls(**{**doc, "plots": tuple(doc.get("plots", ()))})
 
 
 @dataclass(frozen=True)
@@ -66,6 +84,8 @@ class ProjectDefinition:
         Seconds a batch stays locked after issue.
     canopy_model : CanopyModel or None
         For projects whose surveys have no sample plots: flagged wherever used, never creditable.
+    sharing : {"fixed", "net_change", "growth"}
+        How revenue is shared: by the payees' fixed table, or the owners' pool by what was measured on each plot.
     """
 
     project: Project
@@ -74,6 +94,7 @@ class ProjectDefinition:
     payees: tuple[Payee, ...]
     challenge_window_s: int = 0
     canopy_model: CanopyModel | None = None
+    sharing: Basis = "fixed"
 
     def settings_doc(self) -> dict[str, Any]:
         """All but the project itself, as a plain document."""
@@ -85,6 +106,7 @@ class ProjectDefinition:
             "payees": [asdict(p) for p in self.payees],
             "challenge_window_s": self.challenge_window_s,
             "canopy_model": None if self.canopy_model is None else asdict(self.canopy_model),
+            "sharing": self.sharing,
         }
 
     @classmethod
@@ -94,9 +116,10 @@ class ProjectDefinition:
             Project.from_doc(project),
             dict(settings["plan"]),
             DeclaredErrors(**settings["declared"]),
-            tuple(Payee(**p) for p in settings["payees"]),
+            tuple(Payee.from_doc(p) for p in settings["payees"]),
             settings["challenge_window_s"],
             None if settings["canopy_model"] is None else CanopyModel(**settings["canopy_model"]),
+            settings.get("sharing", "fixed"),
         )
 
     def monitoring_plan(self, first: Survey) -> MonitoringPlan:
@@ -156,7 +179,27 @@ def definition_of(doc: Mapping[str, Any], file: Path) -> ProjectDefinition:
     if "canopy_model" in doc:
         _check_fields(doc["canopy_model"], CanopyModel, "[canopy_model]", file)
         model = CanopyModel(**doc["canopy_model"])
-    return ProjectDefinition(Project(**fields), plan, DeclaredErrors(**declared), payees, window, model)
+    sharing = doc.get("sharing", {}).get("basis", "fixed")
+    if sharing not in BASES:
+        expected = " | ".join(BASES)
+        raise _wrong(file, f"[sharing] basis = {expected}", f"[sharing] basis = {expected}", repr(sharing))
+    declared_errors = DeclaredErrors(**declared)
+    return ProjectDefinition(Project(**fields), plan, declared_errors, payees, window, model, sharing)
+
+
+def accounts_of(payees: Sequence[Payee], address_of: Mapping[str, str]) -> dict[str, tuple[str, str, int]]:
+    """English name, Japanese name and parts of a million by address; payees by bank stand together at theirs."""
+    found: dict[str, list[Payee]] = {}
+    for payee in payees:
+        found.setdefault(address_of[payee.payee_id], []).append(payee)
+    return {
+        address: (
+            ("Bank payouts: " if len(here) > 1 else "") + ", ".join(p.name_en for p in here),
+            ("銀行振込口：" if len(here) > 1 else "") + "、".join(p.name_ja for p in here),
+            sum(p.share_ppm for p in here),
+        )
+        for address, here in found.items()
+    }
 
 
 def _check_fields(fields: Mapping[str, Any], kind: type, where: str, file: Path) -> None:
@@ -187,7 +230,7 @@ def _payee(doc: Mapping[str, Any], file: Path) -> Payee:
     fields = dict(doc)
     fields["payee_id"] = fields.pop("id", "")
     try:
-        payee = Payee(**fields)
+        payee = Payee.from_doc(fields)
     except TypeError as error:
         raise _wrong(
             file,
@@ -199,6 +242,8 @@ def _payee(doc: Mapping[str, Any], file: Path) -> Payee:
         raise _wrong(
             file, "a payee's id and a share_ppm above zero", "支払先の id と正の share_ppm", str(dict(doc))
         )
+    if payee.pay_by not in ("chain", "bank"):
+        raise _wrong(file, "pay_by = chain | bank", "pay_by = chain | bank", repr(payee.pay_by))
     return payee
 
 
@@ -208,8 +253,14 @@ def _check_shares(payees: tuple[Payee, ...], file: Path) -> None:
         raise _wrong(
             file, f"payees' share_ppm that sum to {SHARES:,}", f"share_ppm の合計 {SHARES:,}", f"{total:,}"
         )
-    if len({p.role for p in payees}) != len(payees):
-        raise _wrong(file, "payees with different ids", "重複しない支払先 id", "an id twice")
+    ids = {p.payee_id.replace("-", "_") for p in payees}
+    if len(ids) != len(payees) or BANK_ROLE in ids:
+        raise _wrong(
+            file,
+            f"payees with different ids, none {BANK_ROLE}",
+            "重複しない支払先 id",
+            "an id twice or reserved",
+        )
 
 
 def _wrong(file: Path, expected_en: str, expected_ja: str, got: str) -> DefinitionError:

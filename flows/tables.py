@@ -16,6 +16,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     String,
@@ -214,3 +215,84 @@ class AlertRow(Base):
     explained_by: Mapped[str] = mapped_column(Text)
     raised_at: Mapped[datetime] = mapped_column(UtcTime)
     __table_args__ = (UniqueConstraint("project_id", "plot_id", "index_name", "break_day"),)
+
+
+class ShareTableRow(Base):
+    """The share table behind an epoch of the revenue split: who gets what for which plot. Written before the chain is told."""
+
+    __tablename__ = "share_tables"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True)
+    digest: Mapped[str] = mapped_column(String(80))
+    doc: Mapped[dict[str, Any]] = mapped_column(Document)
+    stored_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class BankAccountRow(Base):
+    """Where a payee without a wallet is paid; for the payee id "" the account that transfers are ordered from."""
+
+    __tablename__ = "bank_accounts"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), primary_key=True)
+    payee_id: Mapped[str] = mapped_column(String(120), primary_key=True)
+    doc: Mapped[dict[str, Any]] = mapped_column(Document)
+    changed_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class PayoutOfficerRow(Base):
+    """An officer of the co-op whose signature counts on payouts."""
+
+    __tablename__ = "payout_officers"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), primary_key=True)
+    address: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    added_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class PayoutRunRow(Base):
+    """One run of bank transfers, as planned; its state follows from the officers' signatures."""
+
+    __tablename__ = "payout_runs"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    digest: Mapped[str] = mapped_column(String(80), unique=True)
+    doc: Mapped[dict[str, Any]] = mapped_column(Document)
+    state: Mapped[str] = mapped_column(String(12))
+    planned_at: Mapped[datetime] = mapped_column(UtcTime)
+    changed_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class PayoutLineRow(Base):
+    """One transfer of a run. Its whole yen are taken from what the payee is due until it is cancelled or comes back."""
+
+    __tablename__ = "payout_lines"
+    project_id: Mapped[str] = mapped_column(String(120), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    payee_id: Mapped[str] = mapped_column(String(120), primary_key=True)
+    yen: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(12))
+    paid_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    returned_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project_id", "number"], ["payout_runs.project_id", "payout_runs.number"], name="line_of_run"
+        ),
+    )
+
+
+class PayoutSignatureRow(Base):
+    """An officer's signature of one action on a run; an action is done when two officers have signed it."""
+
+    __tablename__ = "payout_signatures"
+    project_id: Mapped[str] = mapped_column(String(120), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    action: Mapped[str] = mapped_column(String(200), primary_key=True)
+    officer: Mapped[str] = mapped_column(String(64), primary_key=True)
+    signature: Mapped[str] = mapped_column(Text)
+    signed_at: Mapped[datetime] = mapped_column(UtcTime)
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project_id", "number"],
+            ["payout_runs.project_id", "payout_runs.number"],
+            name="signature_of_run",
+        ),
+    )

@@ -13,8 +13,8 @@ from typing import Any, Literal, Self
 from models.errors import SatoyamaError
 from mrv.blob import digest_doc
 from mrv.results import PlotChange
-from registry.views import SHARES
 
+SHARES = 1_000_000
 Basis = Literal["fixed", "net_change", "growth"]
 BASES: tuple[Basis, ...] = ("fixed", "net_change", "growth")
 _GROWTH = ("growth", "recruited", "replanted")

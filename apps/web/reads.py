@@ -22,7 +22,7 @@ from apps.papers import (
     time_of_block,
 )
 from apps.web.holdings import Holdings, holdings_of, open_price
-from flows.definition import ProjectDefinition
+from flows.definition import ProjectDefinition, accounts_of
 from flows.settings import Workspace
 from flows.tables import AlertRow, ApprovalRow, ClaimRefusalRow, ClaimRow, ProjectRow, SurveyRow
 from flows.work import chainroom
@@ -322,13 +322,14 @@ class Reader:
         )
         accounts = chainroom.accounts(self.ws).addresses()
         address_of = {p.payee_id: (p.address or accounts.get(p.role, "")).lower() for p in definition.payees}
+        payees = accounts_of(definition.payees, address_of)
         ids = {e.id for e in events if isinstance(e, BatchIssued) and e.project_id == key}
         symbol, decimals = self.token()
         return sheet_of(
             books,
             project=Text(project.name_en, project.name_ja),
-            names={address_of[p.payee_id]: Text(p.name_en, p.name_ja) for p in definition.payees},
-            shares_ppm={address_of[p.payee_id]: p.share_ppm for p in definition.payees},
+            names={address: Text(en, ja) for address, (en, ja, _) in payees.items()},
+            shares_ppm={address: ppm for address, (_, _, ppm) in payees.items()},
             token=symbol,
             decimals=decimals,
             sales=tuple(_sale(e) for e in events if isinstance(e, Sold) and e.id in ids),

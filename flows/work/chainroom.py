@@ -7,7 +7,9 @@ import os
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from flows.definition import Payee
+from eth_utils.address import to_checksum_address
+
+from flows.definition import Payee, accounts_of
 from flows.outbox import CatalogueEvents, CatalogueOutbox
 from flows.settings import Workspace
 from flows.work.projects import definition_of_project, plan_of, project_ids
@@ -149,7 +151,7 @@ def same_account(address: str) -> SameAccount:
 def payee_address(ws: Workspace, payee: Payee, keys: Accounts | None = None) -> str:
     """Where a payee is paid: the address in the definition, else the keystore's (made at first use)."""
     if payee.address:
-        return payee.address
+        return str(to_checksum_address(payee.address))
     return str((keys or accounts(ws)).load_or_create(payee.role).address)
 
 
@@ -169,8 +171,9 @@ def register_on_chain(ws: Workspace, project_id: str) -> None:
             f"satoyama:{project_id}",
         )
     if definition.payees and port.current_epoch(key) == 0:
-        shares = {payee_address(ws, p, keys): p.share_ppm for p in definition.payees}
-        port.set_shares(admin, key, shares)
+        address_of = {p.payee_id: payee_address(ws, p, keys) for p in definition.payees}
+        accounts_there = accounts_of(definition.payees, address_of)
+        port.set_shares(admin, key, {a: ppm for a, (_, _, ppm) in accounts_there.items()})
 
 
 def history(ws: Workspace, project_id: str) -> History:

@@ -9,6 +9,7 @@ from datetime import date
 from eth_account.signers.local import LocalAccount
 from sqlalchemy import select
 
+from flows.definition import accounts_of
 from flows.settings import Workspace
 from flows.tables import ApprovalRow, ClaimRow
 from flows.work import chainroom
@@ -211,7 +212,7 @@ def settle(ws: Workspace, project_id: str) -> Settlement:
         due = port.claimable(key, address)
         if due:
             mined = port.claim_for(issuer, key, address)
-            payouts.append(Payout(payee.payee_id, due, mined.tx_hash))
+            payouts.append(Payout(payee.role if payee.by_bank else payee.payee_id, due, mined.tx_hash))
     read = chainroom.index_events(ws)
     return Settlement(read, finished, unfinished, tuple(payouts), statement(port, key))
 
@@ -244,11 +245,9 @@ def statement_of(ws: Workspace, project_id: str, start: int = 0, end: int | None
 
 def payee_names(ws: Workspace, project_id: str) -> dict[str, tuple[str, str]]:
     """English and Japanese name of every payee by address."""
-    keys = chainroom.accounts(ws)
-    return {
-        chainroom.payee_address(ws, p, keys): (p.name_en, p.name_ja)
-        for p in definition_of_project(ws, project_id).payees
-    }
+    keys, payees = chainroom.accounts(ws), definition_of_project(ws, project_id).payees
+    address_of = {p.payee_id: chainroom.payee_address(ws, p, keys) for p in payees}
+    return {address: (en, ja) for address, (en, ja, _) in accounts_of(payees, address_of).items()}
 
 
 def statement_rows(ws: Workspace, project_id: str, made: Statement) -> list[list[str]]:

@@ -187,7 +187,7 @@ def compare(sides: tuple[int, ...], folder: Path) -> dict[str, float | str]:
             make_up(folder / f"{side}.tif", side)
         ha = (side * PIXEL_UM / 1e6) ** 2 / 1e4
         ours = run("ours", side, folder)
-        whole = run("whole", side, folder) if ha <= 1000 else None
+        whole = run("whole", side, folder) if ha <= 1001 else None
         figures |= {f"peak_mb_{ha:.0f}ha": ours["peak_mb"], f"seconds_{ha:.0f}ha": ours["seconds"]}
         more, ratio, apart = "–", "–", "–"
         if whole:

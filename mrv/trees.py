@@ -32,7 +32,7 @@ class TreetopSettings:
         Lowest treetop.
     smoothed : bool
         Whether the surface is smoothed before maxima are sought, so that one crown gives one top: by the kernel 1-2-1,
-        as often as equals once on half a metre.
+        as often as equals once on half a metre, and at least once.
     """
 
     window: CrownWindow = DEFAULT_WINDOW
@@ -94,8 +94,8 @@ def find_treetops(
 
 
 def smoothing_passes(pixel_um: int) -> int:
-    """How often 1-2-1 is applied on a pixel, so that variances add up to that of once on half a metre."""
-    return round((SMOOTHED_OVER_MM * 1000 / pixel_um) ** 2)
+    """How often 1-2-1 is applied on a pixel, so that variances add up to that of once on half a metre; at least once."""
+    return max(round((SMOOTHED_OVER_MM * 1000 / pixel_um) ** 2), 1)
 
 
 def _highest_of_nine(heights_mm: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -347,7 +347,8 @@ def _redrawn(date: TreeDate, log_error: _F, dbh_bias_cm: _F, height_bias_m: _F, 
     ):
         if bias.any():
             np.divide(bias, size, out=work)
-            np.maximum(work, LEAST_SHARE - 1.0, out=work)
+            if bias.min() < (LEAST_SHARE - 1.0) * size.min():
+                np.maximum(work, LEAST_SHARE - 1.0, out=work)
             np.log1p(work, out=work)
             work *= power
             log_error += work

@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from models.volume import CM3_PER_M3, MM_PER, EquationSet, VolumeEquation, select_class, stem_volume_cm3
 
-BLOCK = 16_384
+BLOCK = 32_768
 """Trees worked on at once, so that all of a block stays in the processor's cache."""
 WIDEST_MM = 8192
 """Diameters beyond this are left to the clear formula."""
 DOUBT_SHARE, DOUBT_CM3 = 2.0**-40, 1e-6
-"""How near half a cm³ a quick volume may come and still be trusted; thousands of times its error."""
+"""How near half a cm³ a quick volume may come and still be trusted: a share of the block's largest volume and a bit.
+
+Both ways of reckoning err by less than 5e-14 of the volume (an exponent of 30 bits, a few roundings), a twentieth of that share.
+"""
 _F = NDArray[np.float64]
 
 
@@ -115,9 +118,7 @@ def _block(
     np.copyto(out, a, casting="unsafe")
     np.subtract(v, a, out=b)
     np.abs(b, out=b)
-    v *= DOUBT_SHARE
-    b += v
-    doubtful = np.flatnonzero(b > 0.5 - DOUBT_CM3)
+    doubtful = np.flatnonzero(b > 0.5 - DOUBT_CM3 - DOUBT_SHARE * float(a.max(initial=0.0)))
     if doubtful.size:
         chosen = None if index is None else index[doubtful]
         out[doubtful] = stem_volume_cm3(equations, dbh[doubtful], height[doubtful], chosen)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.errors import OutOfRange
 from models.volume import EquationSet, VolumeEquation, select_class, stem_volume_cm3
-from models.volume_fast import stem_volumes_cm3
+from models.volume_fast import DOUBT_CM3, DOUBT_SHARE, _lookup, stem_volumes_cm3
 from mrv.tables import load_tables
 
 EQUATIONS = load_tables().equations
@@ -99,3 +99,21 @@ def test_the_class_of_a_tree_is_kept_across_dates_so_that_nothing_is_lost():
     kept = select_class(TOKYO_SUGI, before)
     first = stem_volumes_cm3(TOKYO_SUGI, before, height)
     assert stem_volumes_cm3(TOKYO_SUGI, after, height, kept)[0] > first[0]
+
+
+@pytest.mark.parametrize("key", sorted(EQUATIONS)[::5])
+def test_the_quick_value_errs_by_a_twentieth_of_what_is_doubted(key):
+    equations = EQUATIONS[key]
+    lookup = _lookup(equations, 1200, by_diameter=True)
+    assert lookup is not None
+    dbh, height = (np.maximum(v, 10) for v in trees(20_000))
+    index = select_class(equations, dbh)
+    clear = np.empty(dbh.shape)
+    for i, equation in enumerate(equations.classes):
+        clear[index == i] = equation.volume_m3(dbh[index == i], height[index == i]) * 1e6
+    if lookup.logarithmic:
+        quick = np.exp2(lookup.start[dbh] + lookup.rise[dbh] * np.log2(height))
+        assert np.abs(quick / clear - 1).max() < DOUBT_SHARE / 18
+    else:
+        quick = lookup.start[dbh] + lookup.rise[dbh] * height
+        assert np.abs(quick - clear).max() < DOUBT_CM3

@@ -253,6 +253,13 @@ def _check_shares(payees: tuple[Payee, ...], file: Path) -> None:
         raise _wrong(
             file, f"payees' share_ppm that sum to {SHARES:,}", f"share_ppm の合計 {SHARES:,}", f"{total:,}"
         )
+    if len({p.address for p in payees if p.by_bank}) > 1:
+        raise _wrong(
+            file,
+            "one address (or none) for all payees by bank",
+            "銀行振込の支払先すべてに同じ address（または空欄）",
+            "several",
+        )
     ids = {p.payee_id.replace("-", "_") for p in payees}
     if len(ids) != len(payees) or BANK_ROLE in ids:
         raise _wrong(

@@ -7,7 +7,7 @@ import os
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from eth_utils.address import to_checksum_address
+from eth_utils.address import is_hex_address, to_checksum_address
 
 from flows.definition import Payee, accounts_of
 from flows.outbox import CatalogueEvents, CatalogueOutbox
@@ -22,7 +22,9 @@ from registry.chain import ChainConfig, connect, create_embedded
 from registry.claimstruct import digest_of, project_key
 from registry.deploy import Deployment, Roles, check_deployment, deploy
 from registry.events import Event, event_from_doc
+from registry.issuance import REORG_HORIZON_BLOCKS
 from registry.port import ChainPort
+from registry.refusals import ChainRefused
 
 ROLES = ("admin", "issuer", "verifier", "guardian", "seller", "buyer")
 PPM_PER_BPS = 100
@@ -49,7 +51,8 @@ def accounts(ws: Workspace) -> Accounts:
 def chain_config(ws: Workspace) -> ChainConfig:
     """Where the workspace's chain is."""
     if ws.settings.chain_kind == "rpc":
-        return ChainConfig("rpc", url=ws.settings.chain_url or None)
+        url, confirmations = ws.settings.chain_url or None, ws.settings.chain_confirmations
+        return ChainConfig("rpc", url=url, confirmations=confirmations)
     return ChainConfig("embedded", path=_chain_file(ws))
 
 
@@ -128,7 +131,8 @@ def open_port(ws: Workspace) -> ChainPort:
         If they are not the ones this program was built with: their answers would be misread.
     """
     deployed = deployment(ws)
-    w3 = connect(chain_config(ws))
+    config = chain_config(ws)
+    w3 = connect(config)
     ours = {name: artifacts.load(name).digest for name in artifacts.CONTRACTS}
     if dict(deployed.artifact_digests) != ours:
         wrong = [c.name.rpartition(".")[2] for c in check_deployment(w3, deployed) if c.status != "passed"]
@@ -138,7 +142,7 @@ def open_port(ws: Workspace) -> ChainPort:
                 "Use that version with this workspace.",
                 ja=f"作業場所 {ws.root} の契約 {'、'.join(wrong)} は別の版のプログラムで配備されています。その版を使ってください。",
             )
-    return ChainPort(w3, deployed)
+    return ChainPort(w3, deployed, confirmations=config.confirmations)
 
 
 def same_account(address: str) -> SameAccount:
@@ -151,8 +155,24 @@ def same_account(address: str) -> SameAccount:
 def payee_address(ws: Workspace, payee: Payee, keys: Accounts | None = None) -> str:
     """Where a payee is paid: the address in the definition, else the keystore's (made at first use)."""
     if payee.address:
-        return str(to_checksum_address(payee.address))
+        return checksum(payee.address)
     return str((keys or accounts(ws)).load_or_create(payee.role).address)
+
+
+def checksum(address: str) -> str:
+    """The address as the chain's events write it.
+
+    Raises
+    ------
+    SatoyamaError
+        If it is no address.
+    """
+    if not is_hex_address(address):
+        raise SatoyamaError(
+            en=f"{address!r} is no account on a chain: expected 0x and 40 hex digits.",
+            ja=f"{address!r} はチェーン上のアドレスではありません（0x と16進40桁）。",
+        )
+    return str(to_checksum_address(address))
 
 
 def register_on_chain(ws: Workspace, project_id: str) -> None:
@@ -162,14 +182,19 @@ def register_on_chain(ws: Workspace, project_id: str) -> None:
     port, keys, key = open_port(ws), accounts(ws), project_key(project_id)
     admin = keys.load("admin")
     if port.project(key) is None:
-        port.register_project(
-            admin,
-            key,
-            digest_of(method_digest(plan)),
-            definition.project.buffer_ppm // PPM_PER_BPS,
-            definition.challenge_window_s,
-            f"satoyama:{project_id}",
-        )
+        try:
+            port.register_project(
+                admin,
+                key,
+                digest_of(method_digest(plan)),
+                definition.project.buffer_ppm // PPM_PER_BPS,
+                definition.challenge_window_s,
+                f"satoyama:{project_id}",
+            )
+        except ChainRefused as refused:
+            # Another run registered it in between.
+            if refused.name != "Project_Known":
+                raise
     if definition.payees and port.current_epoch(key) == 0:
         address_of = {p.payee_id: payee_address(ws, p, keys) for p in definition.payees}
         accounts_there = accounts_of(definition.payees, address_of)
@@ -193,15 +218,19 @@ def outbox(ws: Workspace) -> CatalogueOutbox:
 
 
 def index_events(ws: Workspace) -> int:
-    """Read new events into the catalogue; returns how many came."""
+    """Read new events into the catalogue, those as deep as the settings ask; returns how many came.
+
+    The last blocks are read again, so that what a reorganised chain has dropped leaves the index; the embedded chain
+    never reorganises.
+    """
     port = open_port(ws)
     index = CatalogueEvents(ws.catalogue, ws.clock)
     chain_id, registry = port.chain_id, port.deployment.registry
-    last = index.last_block(chain_id, registry)
-    through, _ = port.head()
-    new = port.events(from_block=None if last is None else last + 1, to_block=through)
-    index.append(chain_id, registry, (event.to_doc() for event in new), through)
-    return len(new)
+    last, through = index.last_block(chain_id, registry), port.final_block()
+    again = REORG_HORIZON_BLOCKS if ws.settings.chain_kind == "rpc" else 0
+    start = 0 if last is None else max(0, min(last, through) + 1 - again)
+    new = port.events(from_block=start, to_block=through)
+    return index.put(chain_id, registry, (event.to_doc() for event in new), start, through)
 
 
 def indexed_events(ws: Workspace, *names: str) -> list[Event]:

@@ -1,0 +1,150 @@
+"""Whose share is whose: the table behind every epoch of the split, and the statement of every household and fund."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+
+from flows.settings import Workspace
+from flows.tables import PayoutLineRow, ShareTableRow
+from flows.work import chainroom
+from flows.work.claiming import change_document
+from flows.work.projects import definition_of_project
+from models.errors import SatoyamaError
+from mrv.results import change_from_doc, digest_result
+from registry.claimstruct import project_key
+from registry.events import Event, SharesSet
+from registry.households import BankPayment, Breakdown, break_down
+from registry.shares import Member, ShareTable, fixed_table, measured_table
+from registry.treasury import statement
+
+
+class NoClaim(SatoyamaError):
+    """Nothing was measured and claimed yet, so there is no contribution to share by."""
+
+
+def members_of(ws: Workspace, project_id: str) -> list[Member]:
+    """Who takes part in a project's revenue, with addresses."""
+    keys = chainroom.accounts(ws)
+    return [
+        Member(
+            p.payee_id, chainroom.payee_address(ws, p, keys), p.share_ppm, tuple(sorted(p.plots)), p.by_bank
+        )
+        for p in definition_of_project(ws, project_id).payees
+    ]
+
+
+def share_table(ws: Workspace, project_id: str, claim_or_batch_id: str | None = None) -> ShareTable:
+    """The table by the project's own rule; nothing is stored or sent.
+
+    Parameters
+    ----------
+    claim_or_batch_id : str, optional
+        The claim whose change counts; the newest by default.
+
+    Raises
+    ------
+    NoClaim
+        If shares go by what was measured, and nothing was claimed.
+    SharesRefused
+        If no table can be made.
+    """
+    members, basis = members_of(ws, project_id), definition_of_project(ws, project_id).sharing
+    if basis == "fixed":
+        return fixed_table(members)
+    claims = ws.catalogue.claims_of(project_id)
+    if not claims:
+        raise NoClaim(
+            en=f"The shares of {project_id!r} go by what was measured, and nothing was claimed yet. Run: satoyama claim",
+            ja=f"{project_id!r} の配分は計測結果によりますが、申請がまだありません。実行してください: satoyama claim",
+        )
+    row = claims[-1] if claim_or_batch_id is None else ws.catalogue.claim_row(claim_or_batch_id)
+    change = change_from_doc(change_document(ws, row))
+    return measured_table(members, change.plots, basis, digest_result(change))
+
+
+def share_out(ws: Workspace, project_id: str, claim_or_batch_id: str | None = None) -> tuple[ShareTable, int]:
+    """Set the shares of later revenue on chain by the project's rule, and keep the table behind them; run again, nothing changes.
+
+    Returns
+    -------
+    table : ShareTable
+    epoch : int
+        The epoch it stands in.
+    """
+    table, key = share_table(ws, project_id, claim_or_batch_id), project_key(project_id)
+    chainroom.register_on_chain(ws, project_id)
+    port = chainroom.open_port(ws)
+    now = port.current_epoch(key)
+    in_force = share_tables(ws, project_id, port.events()).get(now)
+    if in_force is not None and in_force.digest == table.digest:
+        return table, now
+    row = ShareTableRow(
+        project_id=project_id, epoch=now + 1, digest=table.digest, doc=table.to_doc(), stored_at=ws.clock()
+    )
+    with ws.catalogue.write() as session:
+        session.merge(row)
+    port.set_shares(chainroom.accounts(ws).load("admin"), key, table.by_address())
+    return table, port.current_epoch(key)
+
+
+def share_tables(ws: Workspace, project_id: str, events: Sequence[Event]) -> dict[int, ShareTable]:
+    """The table behind every epoch on chain, as far as there is one that says the same."""
+    with ws.catalogue.read() as session:
+        rows = session.scalars(select(ShareTableRow).where(ShareTableRow.project_id == project_id))
+        stored = {row.epoch: ShareTable.from_doc(row.doc) for row in rows}
+    fixed = fixed_table(members_of(ws, project_id))
+    key, found = project_key(project_id), dict[int, ShareTable]()
+    for event in events:
+        if isinstance(event, SharesSet) and event.project_id == key:
+            # Two workers may have set the same table twice; then the later epoch has no row of its own.
+            earlier = [stored[e] for e in sorted(stored, reverse=True) if e < event.epoch]
+            own = [stored[event.epoch]] if event.epoch in stored else []
+            there = {a.lower(): s for a, s in zip(event.payees, event.shares, strict=True)}
+            same = (t for t in (*own, *earlier, fixed) if _lower(t) == there)
+            if (table := next(same, None)) is not None:
+                found[event.epoch] = table
+    return found
+
+
+def _lower(table: ShareTable) -> dict[str, int]:
+    return {address.lower(): ppm for address, ppm in table.by_address().items()}
+
+
+def bank_payments(ws: Workspace, project_id: str, base_units_per_yen: int) -> list[BankPayment]:
+    """What was marked as paid by bank, and what came back, in base units."""
+    query = select(PayoutLineRow).where(PayoutLineRow.project_id == project_id)
+    with ws.catalogue.read() as session:
+        rows = list(session.scalars(query))
+    out = [(row, row.paid_at, row.yen) for row in rows if row.paid_at]
+    back = [(row, row.returned_at, -row.yen) for row in rows if row.returned_at]
+    return [
+        BankPayment(row.payee_id, int(when.timestamp()), yen * base_units_per_yen)
+        for row, when, yen in (*out, *back)
+    ]
+
+
+def household_statements(
+    ws: Workspace, project_id: str, start: datetime | None = None, end: datetime | None = None
+) -> Breakdown:
+    """What every household and fund earned, got and is due over ``[start, end)``; by default all up to now.
+
+    Raises
+    ------
+    StatementMismatch, BreakdownMismatch
+        If events, contract, share tables and bank payouts do not agree to the base unit.
+    """
+    port = chainroom.open_port(ws)
+    made = statement(
+        port,
+        project_key(project_id),
+        start=0 if start is None else int(start.timestamp()),
+        end=None if end is None else int(end.timestamp()),
+    )
+    events = port.events(to_block=made.read_at_block)
+    payments = bank_payments(ws, project_id, 10 ** port.yen_decimals())
+    if end is None:  # "up to now" includes what was paid since the newest block
+        payments = [BankPayment(p.payee_id, min(p.time, made.end - 1), p.amount) for p in payments]
+    return break_down(made, events, share_tables(ws, project_id, events), payments)

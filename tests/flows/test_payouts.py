@@ -1,0 +1,293 @@
+"""Households without a wallet are paid by bank, by two officers, once; and every statement comes out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from eth_account import Account
+from eth_account.messages import encode_defunct
+from sqlalchemy import update
+
+from flows import work
+from flows.definition import DefinitionError, Payee, definition_of, read_definition
+from flows.settings import Workspace
+from flows.tables import PayoutLineRow, PayoutRunRow, ProjectRow
+from flows.work import payouts, sharing
+from registry.claimstruct import project_key
+from registry.households import BreakdownMismatch
+from registry.payouts import PayoutRefused, message
+from registry.zengin import BankAccount, Requester, ZenginRefused
+from tests.flows.conftest import PROJECT
+
+YEN = 10**6
+DAY = date(2026, 12, 25)
+PAYEES = (
+    Payee("treasury", "Co-op treasury", "組合会計", 500_000),
+    Payee("owner-a", "Owner A", "所有者A", 168_313, plots=("P1", "P2", "P5"), pay_by="bank"),
+    Payee("owner-b", "Owner B", "所有者B", 160_073, plots=("P3", "P4", "P6"), pay_by="bank"),
+    Payee("owner-c", "Owner C", "所有者C", 21_614, plots=("P7", "P8")),
+    Payee("workers", "Workers' fund", "林業従事者基金", 150_000),
+)
+ACCOUNTS = {
+    "owner-a": BankAccount("0155", "101", "ordinary", "1234567", "ヤマダ　ハナコ"),
+    "owner-b": BankAccount("9900", "058", "ordinary", "7654321", "スズキ　イチロー"),
+}
+OWN = Requester("123", BankAccount("0155", "123", "checking", "1", "オワセシンリンクミアイ"))
+
+
+@pytest.fixture
+def ws(approved_ws: Workspace) -> Workspace:
+    """The demo project with two owners who are paid by bank, shares by net change, officers and accounts on record."""
+    definition = replace(
+        work.definition_of_project(approved_ws, PROJECT), payees=PAYEES, sharing="net_change"
+    )
+    with approved_ws.catalogue.write() as session:
+        session.execute(update(ProjectRow).values(settings=definition.settings_doc()))
+    assert work.definition_of_project(approved_ws, PROJECT) == definition
+    payouts.set_requester(approved_ws, PROJECT, OWN)
+    for payee, account in ACCOUNTS.items():
+        payouts.set_bank_account(approved_ws, PROJECT, payee, account)
+    payouts.add_officer(approved_ws, PROJECT, "会計 田中", role="treasurer")
+    payouts.add_officer(approved_ws, PROJECT, "監事 佐藤", role="auditor")
+    return approved_ws
+
+
+def earn(ws: Workspace, yen: int, *, extra_units: int = 1) -> None:
+    port, keys = work.open_port(ws), work.accounts(ws)
+    amount = yen * YEN + extra_units
+    port.mint_yen(keys.load("admin"), keys.load("buyer").address, amount)
+    port.deposit(keys.load("buyer"), project_key(PROJECT), amount)
+
+
+def approve(ws: Workspace, number: int, action: str) -> payouts.RunRecord:
+    payouts.sign_payout(ws, PROJECT, number, action, role="treasurer")
+    return payouts.sign_payout(ws, PROJECT, number, action, role="auditor")
+
+
+def earned_and_settled(ws: Workspace, yen: int = 1_000_000) -> Workspace:
+    sharing.share_out(ws, PROJECT)
+    earn(ws, yen)
+    work.settle(ws, PROJECT)
+    return ws
+
+
+def test_owners_share_by_what_their_plots_gained_and_the_table_is_set_once(ws: Workspace) -> None:
+    table, epoch = sharing.share_out(ws, PROJECT)
+    assert (table, epoch) == sharing.share_out(ws, PROJECT)
+    assert epoch == 2 and table.basis == "net_change"
+    grown = {p.plot_id: p.measured_g for p in table.parts if p.plot_id}
+    assert set(grown) == {f"P{n}" for n in range(1, 9)} and sum(grown.values()) > 0
+    assert sum(p.share_ppm for p in table.parts if p.plot_id) == 168_313 + 160_073 + 21_614
+    assert work.open_port(ws).current_epoch(project_key(PROJECT)) == 2
+
+
+def test_every_household_has_a_statement_and_the_bank_account_balances(ws: Workspace) -> None:
+    made = sharing.household_statements(earned_and_settled(ws), PROJECT)
+    assert {line.payee_id for line in made.lines} == {p.payee_id for p in PAYEES}
+    (book,) = made.banks
+    assert book.received == book.held > 0 and book.claimable == 0
+    assert sum(line.due for line in made.lines if line.by_bank) + book.carried == book.held
+    total = sum(line.earned for line in made.lines)
+    assert total + book.carried + made.statement.carried == made.statement.revenue_total
+
+
+def test_whole_yen_go_out_once_and_fractions_stay_due(ws: Workspace) -> None:
+    before = sharing.household_statements(earned_and_settled(ws), PROJECT)
+    run = payouts.plan_payout(ws, PROJECT, DAY).run
+    assert {one.payee_id: one.yen for one in run.lines} == {
+        p: before.line(p).due // YEN for p in ("owner-a", "owner-b")
+    }
+    with pytest.raises(PayoutRefused, match="no whole yen"):
+        payouts.plan_payout(ws, PROJECT, DAY)
+    assert approve(ws, 1, "pay").state == "approved"
+    record = approve(ws, 1, "paid 振込受付 20261225-001")
+    assert record.state == "paid" and set(record.lines.values()) == {"paid"}
+    after = sharing.household_statements(ws, PROJECT)
+    for payee in ("owner-a", "owner-b"):
+        assert after.line(payee).due == before.line(payee).due % YEN
+    assert after.banks[0].paid == run.total_yen * YEN
+    with pytest.raises(PayoutRefused, match="no whole yen"):
+        payouts.plan_payout(ws, PROJECT, DAY)
+    earn(ws, 300_000)
+    with pytest.raises(PayoutRefused, match="satoyama settle"):
+        payouts.plan_payout(ws, PROJECT, DAY)
+    work.settle(ws, PROJECT)
+    second = payouts.plan_payout(ws, PROJECT, DAY).run
+    assert second.number == 2 and 0 < second.total_yen < run.total_yen
+
+
+def test_the_bank_gets_a_file_only_after_two_officers_signed(ws: Workspace) -> None:
+    run = payouts.plan_payout(earned_and_settled(ws), PROJECT, DAY).run
+    with pytest.raises(PayoutRefused, match="two officers"):
+        payouts.payout_file(ws, PROJECT, 1)
+    for _ in range(3):
+        assert payouts.sign_payout(ws, PROJECT, 1, "pay", role="treasurer").state == "planned"
+    with pytest.raises(PayoutRefused):
+        payouts.payout_file(ws, PROJECT, 1)
+    assert payouts.sign_payout(ws, PROJECT, 1, "pay", role="auditor").state == "approved"
+    data = payouts.payout_file(ws, PROJECT, 1)
+    header, first, second, trailer, end, _ = data.split(b"\r\n")
+    assert header[54:58] == b"1225" and first[:8] == b"20155   " and second[:5] == b"29900"
+    assert "ﾔﾏﾀﾞ ﾊﾅｺ".encode("cp932") in first and int(trailer[7:19]) == run.total_yen and end[:1] == b"9"
+    assert payouts.payout_file(ws, PROJECT, 1) == data
+
+
+def test_only_officers_count_and_a_signature_is_good_for_one_run_and_action(ws: Workspace) -> None:
+    payouts.plan_payout(earned_and_settled(ws), PROJECT, DAY)
+    with pytest.raises(PayoutRefused, match="no officer"):
+        payouts.sign_payout(ws, PROJECT, 1, "pay", role="seller")
+    run = payouts.payout_run(ws, PROJECT, 1).run
+    outside = Account.create()
+    payouts.add_officer(ws, PROJECT, "理事 鈴木", address=outside.address.lower())
+    for other in (message(run, "cancel"), message(replace(run, number=2), "pay")):
+        signature = "0x" + outside.sign_message(encode_defunct(text=other)).signature.hex()
+        with pytest.raises(PayoutRefused, match="no officer"):
+            payouts.sign_payout(ws, PROJECT, 1, "pay", signature=signature)
+    with pytest.raises(PayoutRefused, match="no signature"):
+        payouts.sign_payout(ws, PROJECT, 1, "pay", signature="0x1234")
+    good = "0x" + outside.sign_message(encode_defunct(text=message(run, "pay"))).signature.hex()
+    payouts.sign_payout(ws, PROJECT, 1, "pay", signature=good)
+    assert payouts.sign_payout(ws, PROJECT, 1, "pay", role="auditor").state == "approved"
+
+
+def test_one_person_cannot_be_two_officers(ws: Workspace) -> None:
+    for again in ({"name": "別名", "role": "treasurer"}, {"name": "会計 田中", "role": "third"}):
+        with pytest.raises(PayoutRefused, match="two persons"):
+            payouts.add_officer(ws, PROJECT, **again)
+
+
+@pytest.mark.parametrize(
+    ("done", "refused"),
+    [
+        ([], "paid X1"),
+        ([], "return owner-a moved away"),
+        (["pay"], "pay "),
+        (["pay", "paid X1"], "cancel"),
+        (["pay", "paid X1"], "paid X2"),
+        (["cancel"], "pay"),
+        (["pay", "paid X1", "return owner-a closed"], "return owner-a again"),
+        (["pay", "paid X1"], "return treasury why"),
+    ],
+)
+def test_what_was_done_cannot_be_undone_or_done_twice(ws: Workspace, done: list[str], refused: str) -> None:
+    payouts.plan_payout(earned_and_settled(ws), PROJECT, DAY)
+    for action in done:
+        approve(ws, 1, action)
+    with pytest.raises(PayoutRefused):
+        payouts.sign_payout(ws, PROJECT, 1, refused, role="treasurer")
+
+
+def test_two_officers_must_name_the_same_bank_reference(ws: Workspace) -> None:
+    payouts.plan_payout(earned_and_settled(ws), PROJECT, DAY)
+    approve(ws, 1, "pay")
+    payouts.sign_payout(ws, PROJECT, 1, "paid X1", role="treasurer")
+    assert payouts.sign_payout(ws, PROJECT, 1, "paid X2", role="auditor").state == "approved"
+    assert payouts.sign_payout(ws, PROJECT, 1, "paid X1", role="auditor").state == "paid"
+
+
+def test_a_cancelled_run_and_a_returned_transfer_are_due_again(ws: Workspace) -> None:
+    first = payouts.plan_payout(earned_and_settled(ws), PROJECT, DAY).run
+    approve(ws, 1, "cancel")
+    second = payouts.plan_payout(ws, PROJECT, DAY).run
+    assert [(one.payee_id, one.yen) for one in second.lines] == [
+        (one.payee_id, one.yen) for one in first.lines
+    ]
+    approve(ws, 2, "pay")
+    approve(ws, 2, "paid X1")
+    assert approve(ws, 2, "return owner-b account closed").lines == {"owner-a": "paid", "owner-b": "returned"}
+    (line,) = payouts.plan_payout(ws, PROJECT, DAY).run.lines
+    assert (line.payee_id, line.yen) == ("owner-b", second.lines[1].yen)
+    made = sharing.household_statements(ws, PROJECT)
+    assert made.line("owner-b").paid_total == 0 and made.banks[0].paid == second.lines[0].yen * YEN
+
+
+def test_planning_at_once_sets_the_money_aside_once(ws: Workspace) -> None:
+    earned_and_settled(ws)
+    code = (
+        "import sys; from datetime import date; from flows.settings import Workspace\n"
+        "from flows.work import payouts; from registry.payouts import PayoutRefused\n"
+        "try: payouts.plan_payout(Workspace.open(sys.argv[1]), sys.argv[2], date(2026, 12, 25)); print('planned')\n"
+        "except PayoutRefused: print('refused')"
+    )
+    command = [sys.executable, "-c", code, str(ws.root), PROJECT]
+    with ThreadPoolExecutor(3) as pool:
+        said = list(
+            pool.map(
+                lambda _: (
+                    subprocess.run(
+                        command, capture_output=True, text=True, check=True, env=dict(os.environ)
+                    ).stdout
+                ),
+                range(3),
+            )
+        )
+    assert sorted(said) == ["planned\n", "refused\n", "refused\n"]
+    assert len(payouts.payout_runs(ws, PROJECT)) == 1
+
+
+def test_an_altered_record_is_refused(ws: Workspace) -> None:
+    payouts.plan_payout(earned_and_settled(ws), PROJECT, DAY)
+    approve(ws, 1, "pay")
+    with ws.catalogue.write() as session:
+        session.execute(update(PayoutLineRow).values(yen=PayoutLineRow.yen + 1))
+    with pytest.raises(PayoutRefused, match="altered"):
+        payouts.payout_file(ws, PROJECT, 1)
+
+
+def test_a_state_without_signatures_gives_no_file(ws: Workspace) -> None:
+    payouts.plan_payout(earned_and_settled(ws), PROJECT, DAY)
+    with ws.catalogue.write() as session:
+        session.execute(update(PayoutRunRow).values(state="approved"))
+    with pytest.raises(PayoutRefused, match="two officers"):
+        payouts.payout_file(ws, PROJECT, 1)
+
+
+def test_accounts_are_checked_when_they_are_recorded(ws: Workspace) -> None:
+    with pytest.raises(PayoutRefused, match="owner-a, owner-b"):
+        payouts.set_bank_account(ws, PROJECT, "owner-c", ACCOUNTS["owner-a"])
+    with pytest.raises(ZenginRefused, match="katakana"):
+        payouts.set_bank_account(ws, PROJECT, "owner-a", replace(ACCOUNTS["owner-a"], holder="山田 花子"))
+
+
+def test_shares_set_past_the_program_stop_the_statement_by_household(ws: Workspace) -> None:
+    earned_and_settled(ws)
+    admin = work.accounts(ws).load("admin")
+    work.open_port(ws).set_shares(admin, project_key(PROJECT), {admin.address: 1_000_000})
+    with pytest.raises(BreakdownMismatch, match="payout shares"):
+        sharing.household_statements(ws, PROJECT)
+
+
+def test_a_period_is_half_open_and_two_add_up(ws: Workspace) -> None:
+    earned_and_settled(ws)
+    cut = datetime.now(UTC) + timedelta(days=3650)
+    first = sharing.household_statements(ws, PROJECT, end=cut)
+    second = sharing.household_statements(ws, PROJECT, start=cut, end=cut + timedelta(days=1))
+    for one, two in zip(first.lines, second.lines, strict=True):
+        assert (two.opening, two.earned) == (one.due, 0)
+
+
+def test_the_definition_names_plots_ways_of_paying_and_the_basis(
+    demo_files: object, tmp_path: object
+) -> None:
+    file = demo_files.project_toml  # type: ignore[attr-defined]
+    base = read_definition(file)
+    docs = [{**asdict(p), "id": p.payee_id} for p in PAYEES]
+    for doc in docs:
+        del doc["payee_id"]
+    import tomllib
+
+    doc = tomllib.loads(file.read_text(encoding="utf-8"))
+    made = definition_of({**doc, "payees": docs, "sharing": {"basis": "growth"}}, file)
+    assert made.payees == PAYEES and made.sharing == "growth"
+    assert type(made).from_docs(made.project.to_doc(), made.settings_doc()) == made
+    assert base.sharing == "fixed" and all(not p.by_bank for p in base.payees)
+    with pytest.raises(DefinitionError, match="basis"):
+        definition_of({**doc, "sharing": {"basis": "luck"}}, file)
+    with pytest.raises(DefinitionError, match="pay_by"):
+        definition_of({**doc, "payees": [{**docs[0], "pay_by": "cheque"}, *docs[1:]]}, file)

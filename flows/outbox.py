@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from flows.catalogue import Catalogue
 from flows.settings import utc_now
@@ -44,6 +44,16 @@ class CatalogueOutbox:
         """Record that the batch is on the chain."""
         self._change(batch_id, state="mined", receipt=receipt)
 
+    def reopen(self, batch_id: str) -> OutboxEntry:
+        """Take back that a batch is mined, for one that the chain has dropped."""
+        with self._catalogue.write() as session:
+            row = session.get(OutboxRow, batch_id, with_for_update=True)
+            if row is None:
+                raise KeyError(f"no plan of batch {batch_id} is recorded")
+            row.state, row.receipt = ("planned" if row.raw_tx is None else "sent"), None
+            row.changed_at = self._clock()
+            return _entry(row)
+
     def withdraw(self, batch_id: str) -> None:
         """Forget a plan that was never sent or whose transaction can no longer be mined; KeyError if it is mined."""
         with self._catalogue.write() as session:
@@ -57,6 +67,12 @@ class CatalogueOutbox:
         query = select(OutboxRow).where(OutboxRow.state != "mined").order_by(OutboxRow.changed_at)
         with self._catalogue.read() as session:
             return [_entry(row) for row in session.scalars(query)]
+
+    def mined_since(self, block: int) -> Sequence[OutboxEntry]:
+        """Entries whose receipt states this block or a later one."""
+        with self._catalogue.read() as session:
+            rows = session.scalars(select(OutboxRow).where(OutboxRow.state == "mined"))
+            return [_entry(row) for row in rows if row.receipt and row.receipt["block"] >= block]
 
     def mined(self) -> list[str]:
         """Batch ids that are on the chain."""
@@ -97,27 +113,56 @@ class CatalogueEvents:
             row = session.get(ChainCursorRow, (chain_id, registry))
             return None if row is None else (row.last_block, row.read_at)
 
-    def append(
-        self, chain_id: int, registry: str, events: Iterable[dict[str, Any]], through_block: int
-    ) -> None:
-        """Add the events of the blocks after the last up to `through_block`, in one transaction.
+    def put(
+        self,
+        chain_id: int,
+        registry: str,
+        events: Iterable[dict[str, Any]],
+        from_block: int,
+        through_block: int,
+    ) -> int:
+        """Let the events from `from_block` on be these, in one transaction: what a reorganised chain dropped goes.
 
         Parameters
         ----------
         events : iterable of dict
             Each with ``event``, ``block``, ``tx_hash``, ``log_index``, ``block_time`` (unix seconds) and its own fields.
+
+        Returns
+        -------
+        int
+            How many were not there before.
         """
+        here = (ChainEventRow.chain_id == chain_id, ChainEventRow.registry_address == registry)
         with self._catalogue.write() as session:
             cursor = session.get(ChainCursorRow, (chain_id, registry), with_for_update=True)
-            last = -1 if cursor is None else cursor.last_block
-            for event in events:
-                if event["block"] > last:
-                    session.add(_event_row(chain_id, registry, event))
+            query = select(ChainEventRow).where(*here, ChainEventRow.block >= from_block)
+            before = {(row.tx_hash, row.log_index, row.block) for row in session.scalars(query)}
+            session.execute(delete(ChainEventRow).where(*here, ChainEventRow.block >= from_block))
+            rows = [_event_row(chain_id, registry, e) for e in events if e["block"] >= from_block]
+            session.add_all(rows)
             if cursor is None:
-                cursor = ChainCursorRow(chain_id=chain_id, registry_address=registry, last_block=last)
+                cursor = ChainCursorRow(chain_id=chain_id, registry_address=registry)
                 session.add(cursor)
-            cursor.last_block = max(last, through_block)
+            cursor.last_block = through_block
             cursor.read_at = self._clock()
+            return sum((row.tx_hash, row.log_index, row.block) not in before for row in rows)
+
+    def append(
+        self, chain_id: int, registry: str, events: Iterable[dict[str, Any]], through_block: int
+    ) -> None:
+        """Add the events of the blocks after the last up to `through_block`; earlier ones stay as they are."""
+        last = self.last_block(chain_id, registry)
+        start = 0 if last is None else last + 1
+        self.put(chain_id, registry, events, start, max(through_block, start - 1))
+
+    def forget(self, chain_id: int, registry: str) -> None:
+        """Drop the index, so that it is read anew from the chain's first block."""
+        with self._catalogue.write() as session:
+            for table in (ChainEventRow, ChainCursorRow):
+                session.execute(
+                    delete(table).where(table.chain_id == chain_id, table.registry_address == registry)
+                )
 
     def events(self, chain_id: int, registry: str, *names: str) -> list[ChainEventRow]:
         """Indexed events, of the given names or all, in chain order."""

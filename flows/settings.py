@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from models.errors import SatoyamaError
@@ -45,6 +45,8 @@ class Settings(BaseSettings):
         fsspec address of the object store; empty means the folder ``objects/``.
     chain_kind, chain_url : str
         ``embedded`` (py-evm in ``chain/``) or ``rpc`` with a JSON-RPC address.
+    chain_confirmations : int
+        Blocks, its own included, after which a batch and the index of events count as final on an ``rpc`` chain.
     stac : str
         Folder or file of the STAC catalogue that `watch` reads.
     language : {"en", "ja"}
@@ -58,6 +60,7 @@ class Settings(BaseSettings):
     objects_url: str = ""
     chain_kind: Literal["embedded", "rpc"] = "embedded"
     chain_url: str = ""
+    chain_confirmations: int = Field(default=1, ge=1)
     stac: str = ""
     language: Literal["en", "ja"] = "en"
     max_upload_bytes: int = 8 << 30

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from web3 import HTTPProvider, Web3
 from web3.providers.rpc.utils import REQUEST_RETRY_ALLOWLIST, ExceptionRetryConfiguration
+from web3.types import RPCEndpoint, RPCResponse
 
 from models.errors import SatoyamaError
 
@@ -38,12 +39,23 @@ class ChainConfig:
         JSON-RPC address (http or https).
     now : int, optional
         Fixed present in seconds since 1970-01-01 for the embedded chain's block times; the wall clock if absent.
+    confirmations : int
+        Blocks, its own included, after which what a transaction did is kept as a fact. 1 suits the embedded chain, which
+        never reorganises; a public chain needs what its finality asks for.
     """
 
     kind: Literal["embedded", "rpc"]
     path: Path | None = None
     url: str | None = None
     now: int | None = None
+    confirmations: int = 1
+
+    def __post_init__(self) -> None:
+        if self.confirmations < 1:
+            raise ChainUnavailable(
+                en=f"The confirmations of a chain are 1 or more, got {self.confirmations}.",
+                ja=f"チェーンの確認ブロック数は 1 以上です。受け取った値: {self.confirmations}",
+            )
 
 
 def connect(config: ChainConfig) -> Web3:
@@ -60,19 +72,43 @@ def connect(config: ChainConfig) -> Web3:
         return _embedded_web3(open_embedded(_required(config.path, "path", "embedded"), now=config.now))
     url = _required(config.url, "url", "rpc")
     w3 = _web3(_http_provider(url))
-    if not w3.is_connected():
-        raise ChainUnavailable(
-            en=f"No chain answers at {_without_secrets(url)}. Start the node or correct the address.",
-            ja=f"{_without_secrets(url)} のチェーンから応答がありません。ノードを起動するか、URLを直してください。",
-        )
+    w3.provider.make_request(RPCEndpoint("eth_chainId"), [])
     return w3
+
+
+class _HttpProvider(HTTPProvider):
+    """web3's provider with every failure of the network named in words, and without the key that a URL may carry."""
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        try:
+            return super().make_request(method, params)
+        except (OSError, ValueError) as error:
+            # What requests raises is an OSError, an answer that is no JSON a ValueError. Both may quote the whole URL: not chained.
+            raise _unreachable(str(self.endpoint_uri), method, error) from None
+
+
+def _unreachable(url: str, method: str, error: Exception) -> ChainUnavailable:
+    where, status = _without_secrets(url), getattr(getattr(error, "response", None), "status_code", None)
+    why = type(error).__name__ if status is None else f"HTTP {status}"
+    sent_en = sent_ja = ""
+    if method == "eth_sendRawTransaction":
+        sent_en = (
+            " The transaction may have arrived; run the same command again, it will not be carried out twice."
+        )
+        sent_ja = (
+            "取引は届いている可能性があります。同じ操作をもう一度実行してください。二重には実行されません。"
+        )
+    return ChainUnavailable(
+        en=f"No chain answers at {where} ({method}: {why}). Start the node or correct the address.{sent_en}",
+        ja=f"{where} のチェーンから応答がありません({method}: {why})。ノードを起動するか、URLを直してください。{sent_ja}",
+    )
 
 
 def _http_provider(url: str) -> HTTPProvider:
     # A transaction is never sent again behind the sender's back: its "already known" would then be mistaken.
     reads = [method for method in REQUEST_RETRY_ALLOWLIST if method != "eth_sendRawTransaction"]
     retries = ExceptionRetryConfiguration(errors=(OSError,), method_allowlist=reads)
-    return HTTPProvider(
+    return _HttpProvider(
         url, request_kwargs={"timeout": _RPC_TIMEOUT_S}, exception_retry_configuration=retries
     )
 

@@ -2,11 +2,13 @@
 
 The plan is recorded before anything is done, the signed transaction before it is sent, and the chain is asked before
 anything is sent again. Killed anywhere, a rerun mints exactly once; and were two runs to race, the contract refuses
-the second batch of the same id.
+the second batch of the same id. A batch is recorded as mined when it lies as deep as the port's confirmations ask; one
+that a reorganised chain has dropped is sent again, the same bytes while their turn has not passed.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -22,7 +24,13 @@ from registry.events import BatchIssued
 from registry.port import ChainPort
 from registry.ports import Outbox, OutboxEntry
 from registry.refusals import ChainRefused
-from registry.sender import SignedTx
+from registry.sender import ChainBusy, NonceTaken, SignedTx
+
+# A receipt younger than this is looked at again when a program starts; no chain in use reorganises deeper.
+REORG_HORIZON_BLOCKS = 64
+FINAL_TIMEOUT_S = 900.0
+_FINAL_POLL_S = 1.0
+_SIGNING_TRIES = 4
 
 
 class IssuanceConflict(SatoyamaError):
@@ -154,8 +162,11 @@ def execute(plan: IssuancePlan, port: ChainPort, outbox: Outbox, issuer: LocalAc
     entry = outbox.put_plan(plan.batch_id, plan.to_doc())
     done = _on_chain(plan, port)
     if done is None:
+        if entry.state == "mined":
+            entry = outbox.reopen(plan.batch_id)
         entry = _current(entry, plan, port, outbox, issuer)
         done = _finish(IssuancePlan.from_doc(entry.plan), entry, port, outbox, issuer)
+    done = _when_final(plan, done, port, outbox, issuer)
     outbox.mark_mined(plan.batch_id, done.to_doc())
     return done
 
@@ -167,7 +178,7 @@ def _current(
     if recorded == plan:
         return entry
     signed = _recorded_tx(entry)
-    if signed is None or not _nonce_free(signed, port, issuer):
+    if signed is None or _turn_has_passed(signed, port, issuer):
         outbox.withdraw(plan.batch_id)
         return outbox.put_plan(plan.batch_id, plan.to_doc())
     _check_here(recorded, port, issuer)
@@ -175,43 +186,81 @@ def _current(
     return entry
 
 
+def to_finish(port: ChainPort, outbox: Outbox, issuer: LocalAccount) -> list[IssuancePlan]:
+    """Plans of this chain and issuer that are not mined, or were and are no longer on the chain (reorganised, restored)."""
+    entries = list(outbox.pending())
+    for entry in outbox.mined_since(port.head()[0] - REORG_HORIZON_BLOCKS):
+        if _is_for(entry, port, issuer) and port.batch(bytes(HexBytes(entry.batch_id))) is None:
+            entries.append(entry)
+    return [IssuancePlan.from_doc(entry.plan) for entry in entries if _is_for(entry, port, issuer)]
+
+
+def _is_for(entry: OutboxEntry, port: ChainPort, issuer: LocalAccount) -> bool:
+    planned = (entry.plan["chain_id"], entry.plan["registry"], entry.plan["issuer"])
+    return planned == (port.chain_id, port.deployment.registry, issuer.address)
+
+
 def reconcile(port: ChainPort, outbox: Outbox, issuer: LocalAccount) -> list[Issued]:
-    """Finish every entry of this chain that is not mined yet; called when a program starts."""
-    plans = (IssuancePlan.from_doc(entry.plan) for entry in outbox.pending())
-    mine = [
-        plan
-        for plan in plans
-        if (plan.chain_id, plan.registry) == (port.chain_id, port.deployment.registry)
-        and plan.issuer == issuer.address
-    ]
-    return [execute(plan, port, outbox, issuer) for plan in mine]
+    """Finish what was begun on this chain; called when a program starts."""
+    return [execute(plan, port, outbox, issuer) for plan in to_finish(port, outbox, issuer)]
 
 
 def _finish(
     plan: IssuancePlan, entry: OutboxEntry, port: ChainPort, outbox: Outbox, issuer: LocalAccount
 ) -> Issued:
     signed = _recorded_tx(entry)
-    if signed is not None and not _nonce_free(signed, port, issuer):
-        signed = None  # another transaction took its place, so these bytes can never be mined
-    try:
-        if signed is None:
-            signed = port.prepare_issue(issuer, plan.claim, plan.verifier, plan.signature)
-            outbox.mark_sent(plan.batch_id, signed.tx_hash, "0x" + signed.raw.hex())
-        port.send_signed(signed)
-    except ChainRefused:
-        # Another run may have issued the batch in between; only then is the refusal none.
-        done = _on_chain(plan, port)
-        if done is None:
-            raise
-        return done
+    if signed is not None and not _may_be_sent(signed, port, issuer):
+        signed = None
+    for tries_left in reversed(range(_SIGNING_TRIES)):
+        try:
+            if signed is None:
+                signed = port.prepare_issue(issuer, plan.claim, plan.verifier, plan.signature)
+                outbox.mark_sent(plan.batch_id, signed.tx_hash, "0x" + signed.raw.hex())
+            port.send_signed(signed)
+            break
+        except ChainRefused as refused:
+            # Another run may have issued the batch in between; only then is the refusal none.
+            done = _on_chain(plan, port)
+            if done is not None:
+                return done
+            if not isinstance(refused, NonceTaken) or not tries_left:
+                raise
+            signed = None  # another transaction took its place, so these bytes can never be mined
     done = _on_chain(plan, port)
     if done is None:
         raise IssuanceConflict(
-            en=f"Transaction {signed.tx_hash} is mined, but the chain does not show batch {plan.batch_id}. "
+            en=f"The issue of batch {plan.batch_id} was mined, but the chain does not show it. "
             "The node may have dropped a block; run again.",
-            ja=f"取引 {signed.tx_hash} は確定しましたが、チェーンにバッチ {plan.batch_id} が見当たりません。もう一度実行してください。",
+            ja=f"バッチ {plan.batch_id} の発行は確定しましたが、チェーンに見当たりません。もう一度実行してください。",
         )
     return Issued(done.event, sent_now=True)
+
+
+def _when_final(
+    plan: IssuancePlan, done: Issued, port: ChainPort, outbox: Outbox, issuer: LocalAccount
+) -> Issued:
+    """Wait until the batch is deep enough, sending it again if a reorganisation drops it."""
+    until = time.monotonic() + FINAL_TIMEOUT_S
+    while done.event.block > port.final_block():
+        if time.monotonic() > until:
+            raise _not_final(plan, done, port)
+        time.sleep(_FINAL_POLL_S)
+        found = _on_chain(plan, port)
+        if found is None:
+            entry = outbox.put_plan(plan.batch_id, plan.to_doc())
+            found = _finish(IssuancePlan.from_doc(entry.plan), entry, port, outbox, issuer)
+        done = Issued(found.event, sent_now=done.sent_now or found.sent_now)
+    return done
+
+
+def _not_final(plan: IssuancePlan, done: Issued, port: ChainPort) -> ChainBusy:
+    depth, wanted = port.head()[0] + 1 - done.event.block, port.confirmations
+    return ChainBusy(
+        en=f"Batch {plan.batch_id} is on the chain in block {done.event.block}, {depth} of {wanted} blocks deep. "
+        "Run the same command again later: nothing is sent twice.",
+        ja=f"バッチ {plan.batch_id} はブロック {done.event.block} にありますが、確認は {wanted} ブロック中 {depth} です。"
+        "後で同じ操作をもう一度実行してください。二重には送られません。",
+    )
 
 
 def _on_chain(plan: IssuancePlan, port: ChainPort) -> Issued | None:
@@ -236,10 +285,17 @@ def _recorded_tx(entry: OutboxEntry) -> SignedTx | None:
     return SignedTx(bytes(raw), entry.tx_hash, int(fields["nonce"]), "issue")
 
 
-def _nonce_free(signed: SignedTx, port: ChainPort, issuer: LocalAccount) -> bool:
+def _turn_has_passed(signed: SignedTx, port: ChainPort, issuer: LocalAccount) -> bool:
     # Counted on the newest block, not on pending ones: the recorded bytes themselves may be pending.
     assert Account.recover_transaction(HexBytes(signed.raw)) == issuer.address
-    return int(port.w3.eth.get_transaction_count(issuer.address, "latest")) == signed.nonce
+    return int(port.w3.eth.get_transaction_count(issuer.address, "latest")) > signed.nonce
+
+
+def _may_be_sent(signed: SignedTx, port: ChainPort, issuer: LocalAccount) -> bool:
+    """Whether these bytes are next in turn, or behind others that wait: behind a gap they would wait for ever."""
+    if _turn_has_passed(signed, port, issuer):
+        return False
+    return signed.nonce <= int(port.w3.eth.get_transaction_count(issuer.address, "pending"))
 
 
 def _check_same(plan: IssuancePlan, recorded: IssuancePlan) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from registry.ports import OutboxEntry
+from registry.ports import OutboxEntry, OutboxState
 
 
 class JsonFileOutbox:
@@ -57,6 +57,12 @@ class JsonFileOutbox:
         """Record that the batch is on the chain."""
         self._write(replace(self._read()[batch_id], state="mined", receipt=receipt))
 
+    def reopen(self, batch_id: str) -> OutboxEntry:
+        """Take back that a batch is mined."""
+        entry = self._read()[batch_id]
+        state: OutboxState = "planned" if entry.raw_tx is None else "sent"
+        return self._write(replace(entry, state=state, receipt=None))
+
     def withdraw(self, batch_id: str) -> None:
         """Forget a plan that is not mined."""
         entries = self._read()
@@ -68,3 +74,7 @@ class JsonFileOutbox:
     def pending(self) -> Sequence[OutboxEntry]:
         """Entries not mined yet, oldest first."""
         return [entry for entry in self._read().values() if entry.state != "mined"]
+
+    def mined_since(self, block: int) -> Sequence[OutboxEntry]:
+        """Entries whose receipt states this block or a later one."""
+        return [one for one in self._read().values() if one.receipt and one.receipt["block"] >= block]

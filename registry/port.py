@@ -52,10 +52,16 @@ class ChainPort(ChainViews):
 
     Every sending method builds, signs, sends and waits for the receipt, and raises `ChainRefused`, with the contract's
     error decoded, where the chain says no.
+
+    Parameters
+    ----------
+    confirmations : int
+        Blocks, its own included, after which a transaction counts as final (`registry.chain.ChainConfig`).
     """
 
-    def __init__(self, w3: Web3, deployment: Deployment) -> None:
+    def __init__(self, w3: Web3, deployment: Deployment, *, confirmations: int = 1) -> None:
         super().__init__(w3, deployment)
+        self.confirmations = confirmations
         self.sender = Sender(w3)
         if self.sender.chain_id != deployment.chain_id:
             raise PortError(
@@ -77,15 +83,18 @@ class ChainPort(ChainViews):
         data = encode_call(contract, function, *arguments)
         return self.sender.transact(account, function, self.deployment.address_of(contract), data)
 
+    def final_block(self) -> int:
+        """The newest block that is as deep as `confirmations` asks for; -1 if the chain is not that long yet."""
+        return self.head()[0] + 1 - self.confirmations
+
     def events_of(self, mined: Mined) -> list[Event]:
         """Events of one transaction."""
         by_address = {
             self.deployment.address_of(name): name
             for name in ("CreditRegistry", "CreditSale", "RevenueSplit")
         }
-        time = self.block_time(mined.block)
         decoded = (
-            decode_event(by_address[log["address"]], log, time)
+            decode_event(by_address[log["address"]], log, self.time_of_log(log))
             for log in mined.logs
             if log["address"] in by_address
         )

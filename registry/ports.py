@@ -56,12 +56,20 @@ class Outbox(Protocol):
         """Record that the batch is on the chain."""
         ...
 
+    def reopen(self, batch_id: str) -> OutboxEntry:
+        """Take back that a batch is mined, for one that the chain has dropped."""
+        ...
+
     def withdraw(self, batch_id: str) -> None:
         """Forget a plan that was never sent or whose transaction can no longer be mined; KeyError if it is mined."""
         ...
 
     def pending(self) -> Sequence[OutboxEntry]:
         """Entries not mined yet, oldest first."""
+        ...
+
+    def mined_since(self, block: int) -> Sequence[OutboxEntry]:
+        """Entries whose receipt states this block or a later one."""
         ...
 
 
@@ -72,10 +80,15 @@ class EventIndex(Protocol):
         """Last block whose events are in the index; None before the first read."""
         ...
 
-    def append(
-        self, chain_id: int, registry: str, events: Iterable[dict[str, Any]], through_block: int
-    ) -> None:
-        """Add the events of the blocks after the last up to `through_block`, in one transaction."""
+    def put(
+        self,
+        chain_id: int,
+        registry: str,
+        events: Iterable[dict[str, Any]],
+        from_block: int,
+        through_block: int,
+    ) -> int:
+        """Let the events from `from_block` on be these, in one transaction; how many were not there before."""
         ...
 
 

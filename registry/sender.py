@@ -1,18 +1,23 @@
-"""One transaction from call to receipt: estimate, sign, send the raw bytes, wait, explain a refusal."""
+"""One transaction from call to receipt: estimate, sign, send the raw bytes, wait, explain a refusal.
+
+A receipt means one block. A chain may still reorganise: what is kept outside the chain as a fact (an issued batch, the
+index of events) waits for the depth of `registry.chain.ChainConfig.confirmations`; the rest is read anew from the chain.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import (
     BadResponseFormat,
     ContractLogicError,
-    TimeExhausted,
     TransactionNotFound,
     Web3RPCError,
 )
@@ -22,10 +27,20 @@ from models.errors import SatoyamaError
 from registry.refusals import ChainRefused, refusal
 
 RECEIPT_TIMEOUT_S = 180
+RESEND_S = 15.0
 _POLL_S = 0.1
+_POLL_MOST_S = 2.0
+# A node may count a mined transaction a moment before it finds the receipt.
+_PASSED_S = 1.0
 _GAS_MARGIN_PERCENT = 10
 _NONCE_TRIES = 8
-_ALREADY_THERE = ("already known", "already imported", "nonce too low", "known transaction")
+_ALREADY_THERE = (
+    "already known",
+    "already imported",
+    "nonce too low",
+    "known transaction",
+    "replacement transaction underpriced",
+)
 
 
 class NonceTaken(ChainRefused):
@@ -125,26 +140,60 @@ class Sender:
             known = any(word in message.lower() for word in _ALREADY_THERE)
             if not known:
                 raise refusal(signed.action, b"", note=message) from error
-            if first_time or ("nonce" in message.lower() and not self._is_mined(signed.tx_hash)):
+            if first_time or ("nonce" in message.lower() and self._receipt(signed.tx_hash) is None):
                 raise NonceTaken(signed.action, "", {}, note=message) from error
         return self.wait(signed)
 
     def wait(self, signed: SignedTx) -> Mined:
-        """Wait for the receipt of a transaction that was sent."""
-        try:
-            receipt = self.w3.eth.wait_for_transaction_receipt(
-                HexBytes(signed.tx_hash), timeout=RECEIPT_TIMEOUT_S, poll_latency=_POLL_S
-            )
-        except TimeExhausted as error:
-            raise ChainBusy(
-                en=f"'{signed.action}' was sent as {signed.tx_hash} and is not mined after {RECEIPT_TIMEOUT_S} s. "
-                "Run the same command again later: it will not be sent twice.",
-                ja=f"'{signed.action}' を {signed.tx_hash} として送りましたが、{RECEIPT_TIMEOUT_S} 秒たっても確定していません。"
-                "後で同じ操作をもう一度実行してください。二重には送られません。",
-            ) from error
+        """Wait for the receipt of a transaction that was sent; one that the nodes have dropped is offered again.
+
+        Raises
+        ------
+        NonceTaken
+            If another transaction of the account was mined in its place.
+        ChainRefused
+            If it was mined and reverted.
+        ChainBusy
+            If no receipt came in time.
+        """
+        until = time.monotonic() + RECEIPT_TIMEOUT_S
+        resend_at, poll_s = time.monotonic() + RESEND_S, _POLL_S
+        passed_since: float | None = None
+        while (receipt := self._receipt(signed.tx_hash)) is None:
+            now = time.monotonic()
+            if now > until:
+                raise _busy(signed)
+            if not self._turn_has_passed(signed):
+                passed_since = None
+            elif passed_since is None:
+                passed_since = now
+            elif now - passed_since > _PASSED_S:
+                raise NonceTaken(signed.action, "", {}, note="another transaction took its place")
+            if now > resend_at:
+                self._offer_again(signed)
+                resend_at = now + RESEND_S
+            time.sleep(poll_s)
+            poll_s = min(_POLL_MOST_S, poll_s * 1.2)
         if receipt["status"] != 1:
             raise self._why_reverted(signed, int(receipt["blockNumber"]))
         return _mined(receipt)
+
+    def _turn_has_passed(self, signed: SignedTx) -> bool:
+        account = Account.recover_transaction(HexBytes(signed.raw))
+        return int(self.w3.eth.get_transaction_count(account, "latest")) > signed.nonce
+
+    def _offer_again(self, signed: SignedTx) -> None:
+        try:
+            self.w3.eth.send_raw_transaction(signed.raw)
+        except (Web3RPCError, BadResponseFormat):
+            # Most nodes still have it and say so; whatever they say, only a receipt or the account's count decides.
+            return
+
+    def _receipt(self, tx_hash: str) -> Any | None:
+        try:
+            return self.w3.eth.get_transaction_receipt(HexBytes(tx_hash))
+        except TransactionNotFound:
+            return None
 
     def transact(self, account: LocalAccount, action: str, to: str | None, data: bytes | str) -> Mined:
         """Prepare and send in one go; signed anew where another transaction of the account took the nonce."""
@@ -159,20 +208,10 @@ class Sender:
         """Send the chain's own coin, for gas."""
         return self.send(self.prepare(account, "pay", to, b"", value_wei=wei))
 
-    def _is_mined(self, tx_hash: str) -> bool:
-        try:
-            self.w3.eth.get_transaction_receipt(HexBytes(tx_hash))
-        except TransactionNotFound:
-            return False
-        return True
-
     def receipt(self, tx_hash: str) -> Mined | None:
         """The receipt of a transaction that succeeded; None if it is unknown, pending or reverted."""
-        try:
-            receipt = self.w3.eth.get_transaction_receipt(HexBytes(tx_hash))
-        except TransactionNotFound:
-            return None
-        return _mined(receipt) if receipt["status"] == 1 else None
+        receipt = self._receipt(tx_hash)
+        return _mined(receipt) if receipt is not None and receipt["status"] == 1 else None
 
     def _why_reverted(self, signed: SignedTx, block: int) -> Exception:
         # The reason is not kept on chain; the same call on the state before it tells.
@@ -185,6 +224,15 @@ class Sender:
         except ContractLogicError as error:
             return refusal(signed.action, revert_data(error), note=str(error), tx_hash=signed.tx_hash)
         return refusal(signed.action, b"", note="reverted in its block", tx_hash=signed.tx_hash)
+
+
+def _busy(signed: SignedTx) -> ChainBusy:
+    return ChainBusy(
+        en=f"'{signed.action}' was sent as {signed.tx_hash} and is not mined after {RECEIPT_TIMEOUT_S} s. "
+        "Run the same command again later: it will not be sent twice.",
+        ja=f"'{signed.action}' を {signed.tx_hash} として送りましたが、{RECEIPT_TIMEOUT_S} 秒たっても確定していません。"
+        "後で同じ操作をもう一度実行してください。二重には送られません。",
+    )
 
 
 def _mined(receipt: Any) -> Mined:

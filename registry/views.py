@@ -87,7 +87,7 @@ class ChainViews:
     def __init__(self, w3: Web3, deployment: Deployment) -> None:
         self.w3 = w3
         self.deployment = deployment
-        self._times: dict[int, int] = {}
+        self._times: dict[HexBytes, int] = {}
 
     def view(self, contract: str, function: str, *arguments: Any, block: int | None = None) -> Any:
         """Result of a read; raises ChainRefused where the contract reverts."""
@@ -112,9 +112,14 @@ class ChainViews:
 
     def block_time(self, block: int) -> int:
         """Time of a block in unix seconds."""
-        if block not in self._times:
-            self._times[block] = int(self.w3.eth.get_block(block)["timestamp"])
-        return self._times[block]
+        return int(self.w3.eth.get_block(block)["timestamp"])
+
+    def time_of_log(self, log: Any) -> int:
+        """Time of a log's block in unix seconds; kept by hash, since another block may take the number."""
+        block_hash = HexBytes(log["blockHash"])
+        if block_hash not in self._times:
+            self._times[block_hash] = int(self.w3.eth.get_block(block_hash)["timestamp"])
+        return self._times[block_hash]
 
     # Registry
 
@@ -269,6 +274,6 @@ class ChainViews:
             )
             for log in logs:
                 contract = by_address[str(log["address"]).lower()]
-                event = decode_event(contract, log, self.block_time(int(log["blockNumber"])))
+                event = decode_event(contract, log, self.time_of_log(log))
                 if event is not None:
                     yield event

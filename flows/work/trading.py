@@ -18,9 +18,10 @@ from flows.work.projects import definition_of_project
 from models.errors import SatoyamaError
 from registry.claimstruct import ClaimStruct, day_number, digest_of, project_key
 from registry.events import BatchIssued, Listed, Retired, Reversed, Sold
-from registry.issuance import IssuanceConflict, IssuancePlan, Issued, execute, make_plan
+from registry.issuance import IssuanceConflict, Issued, execute, make_plan, to_finish
 from registry.port import ChainPort, Retirement
 from registry.refusals import ChainRefused
+from registry.sender import ChainBusy
 from registry.treasury import Statement, statement
 
 OFFER_LIFE_S = 3600
@@ -210,11 +211,21 @@ def settle(ws: Workspace, project_id: str) -> Settlement:
     for payee in definition_of_project(ws, project_id).payees:
         address = chainroom.payee_address(ws, payee, keys)
         due = port.claimable(key, address)
-        if due:
-            mined = port.claim_for(issuer, key, address)
-            payouts.append(Payout(payee.role if payee.by_bank else payee.payee_id, due, mined.tx_hash))
+        tx_hash = _pay_out(port, issuer, key, address) if due else None
+        if tx_hash is not None:
+            payouts.append(Payout(payee.role if payee.by_bank else payee.payee_id, due, tx_hash))
     read = chainroom.index_events(ws)
     return Settlement(read, finished, unfinished, tuple(payouts), statement(port, key))
+
+
+def _pay_out(port: ChainPort, issuer: LocalAccount, project: bytes, payee: str) -> str | None:
+    """Pay what is due; None if another run's payment is already on its way or there."""
+    try:
+        return port.claim_for(issuer, project, payee).tx_hash
+    except ChainRefused as refused:
+        if refused.name != "Payout_NothingDue":
+            raise
+        return None
 
 
 def _finish_begun(
@@ -223,17 +234,10 @@ def _finish_begun(
     """Carry out what the outbox holds for this chain and issuer; one refused batch does not hold up the others."""
     finished, unfinished = [], []
     outbox = chainroom.outbox(ws)
-    for entry in outbox.pending():
-        plan = IssuancePlan.from_doc(entry.plan)
-        if (plan.chain_id, plan.registry, plan.issuer) != (
-            port.chain_id,
-            port.deployment.registry,
-            issuer.address,
-        ):
-            continue
+    for plan in to_finish(port, outbox, issuer):
         try:
             finished.append(execute(plan, port, outbox, issuer))
-        except (ChainRefused, IssuanceConflict) as refused:
+        except (ChainRefused, IssuanceConflict, ChainBusy) as refused:
             unfinished.append(f"{plan.batch_id}: {refused}")
     return tuple(finished), tuple(unfinished)
 

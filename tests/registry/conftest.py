@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -127,34 +129,58 @@ def embedded_chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     return _deployed("embedded", w3, path, accounts)
 
 
-@pytest.fixture(scope="session")
-def anvil_url() -> Iterator[str]:
+@dataclass
+class Anvil:
+    """A node of our own on loopback."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+
+    def end(self, by: signal.Signals = signal.SIGKILL) -> None:
+        # The program found may be a wrapper: whatever it started is of its session, and ends too.
+        os.killpg(self.process.pid, by)
+        self.process.wait(30)
+
+
+def start_anvil(*options: str, port: int | None = None) -> Anvil:
     modules = ROOT / "registry" / "contracts" / "node_modules"
-    anvil = need("anvil", env="SATOYAMA_ANVIL", also=(modules / ".bin" / "anvil",))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [anvil, "--silent", "--host", "127.0.0.1", "--port", str(port), "--accounts", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    program = need("anvil", env="SATOYAMA_ANVIL", also=(modules / ".bin" / "anvil",))
+    if port is None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+    command = [program, "--silent", "--host", "127.0.0.1", "--port", str(port), "--accounts", "1", *options]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, **quiet, start_new_session=True)
     url = f"http://127.0.0.1:{port}"
     w3 = Web3(HTTPProvider(url))
-    for _ in range(200):
+    for _ in range(400):
         if w3.is_connected():
             break
         assert process.poll() is None, "anvil ended at once"
         time.sleep(0.05)
-    yield url
-    process.kill()
-    process.wait()
+    return Anvil(process, url)
+
+
+@pytest.fixture(scope="session")
+def anvil_url() -> Iterator[str]:
+    anvil = start_anvil()
+    yield anvil.url
+    anvil.end()
+
+
+def contracts_on(url: str) -> Chain:
+    """The contracts on a fresh node, all roles with gas."""
+    accounts = {role: Account.create() for role in ROLES}
+    w3 = connect(ChainConfig("rpc", url=url))
+    for account in accounts.values():
+        w3.provider.make_request("anvil_setBalance", [account.address, hex(10**24)])  # type: ignore[arg-type]
+    return _deployed("anvil", w3, None, accounts)
 
 
 @pytest.fixture(scope="session")
 def anvil_chain(anvil_url: str) -> Chain:
-    accounts = {role: Account.create() for role in ROLES}
-    w3 = connect(ChainConfig("rpc", url=anvil_url))
-    for account in accounts.values():
-        w3.provider.make_request("anvil_setBalance", [account.address, hex(10**24)])  # type: ignore[arg-type]
-    return _deployed("anvil", w3, None, accounts)
+    return contracts_on(anvil_url)
 
 
 @pytest.fixture(params=["embedded", "anvil"])

@@ -143,7 +143,7 @@ def check_change(
         correlation_ppm=round(draws.correlation() * PPM),
         variance_parts_g2={name: str(round(value)) for name, value in parts["change"].items()},
         errors=errors,
-        flags=_flags(draws, closed["change"], change, errors, slopes is not None),
+        flags=check_flags(draws, closed["change"], change, errors, slopes is not None),
     )
 
 
@@ -194,9 +194,10 @@ def _check(first: Visit, last: Visit, change: Change) -> None:
     )
 
 
-def _flags(
+def check_flags(
     draws: Draws, closed_g: float, change: Change, errors: DrawnErrors, shifted: bool
 ) -> tuple[str, ...]:
+    """What a reader of the check must know, as `ChangeCheck.flags`; `closed_g` is the closed-form standard error of the change."""
     sd = draws.sd_g("change")
     raised = {
         "check.errors_assumed": errors.assumed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,18 @@ class _Surface:
         self.top_um = np.full(self.grid.rows * self.grid.cols, _EMPTY)
 
     def add(self, x_um: _Long, y_um: _Long, z_um: _Long, ground: NDArray[np.bool_]) -> None:
-        col = (x_um - self.grid.left_um) // self.grid.pixel_um
-        row = (self.grid.top_um - y_um) // self.grid.pixel_um
-        inside = (col >= 0) & (col < self.grid.cols) & (row >= 0) & (row < self.grid.rows)
-        cell = row[inside] * self.grid.cols + col[inside]
+        cell, inside = _cells(self.grid, x_um, y_um)
         np.maximum.at(self.top_um, cell, z_um[inside])
         if ground.any():
             self.ground.append(np.stack([x_um[ground], y_um[ground], z_um[ground]]))
+
+
+def _cells(grid: Grid, x_um: _Long, y_um: _Long) -> tuple[_Long, NDArray[np.bool_]]:
+    """Flat cells of the points that lie on the grid, and which those are."""
+    col = (x_um - grid.left_um) // grid.pixel_um
+    row = (grid.top_um - y_um) // grid.pixel_um
+    inside = (col >= 0) & (col < grid.cols) & (row >= 0) & (row < grid.rows)
+    return row[inside] * grid.cols + col[inside], inside
 
 
 def chm_from_points(
@@ -136,6 +142,52 @@ def points_above_ground(path: Path, *, epsg: int, chunk_points: int = CHUNK_POIN
     return PointHeights(*np.concatenate(found, axis=1))
 
 
+@dataclass(frozen=True)
+class PointDensity:
+    """Points per pixel of a grid, noise left out.
+
+    Attributes
+    ----------
+    points, ground : ndarray of int32, shape (rows, cols)
+        All points, and those of class 2.
+    """
+
+    grid: Grid
+    points: NDArray[np.int32]
+    ground: NDArray[np.int32]
+
+    def per_m2(self) -> NDArray[np.float64]:
+        """Points per square metre, shape (rows, cols)."""
+        return np.asarray(self.points / (self.grid.pixel_um / MICROMETRES) ** 2, dtype=np.float64)
+
+    def sparse_share(self, least_per_m2: float) -> float:
+        """Share of pixels with fewer points per square metre than that."""
+        return float(np.mean(self.per_m2() < least_per_m2))
+
+
+def point_density(
+    path: Path,
+    *,
+    epsg: int,
+    grid: Grid | None = None,
+    pixel_um: int = MICROMETRES,
+    chunk_points: int = CHUNK_POINTS,
+) -> PointDensity:
+    """Map of how many points, and how many ground points, each pixel rests on.
+
+    Parameters and refusals as of `chm_from_points`, but that a file without ground is mapped too.
+    """
+    with _reading(path) as reader:
+        grid = grid or _snapped(path, reader.header, epsg, pixel_um)
+        counts = np.zeros((2, grid.rows * grid.cols), dtype=np.int64)
+        for x, y, _, ground in _points(path, reader, chunk_points):
+            cell, inside = _cells(grid, x, y)
+            for i, some in enumerate((cell, cell[ground[inside]])):
+                counts[i] += np.bincount(some, minlength=counts.shape[1])
+    points, soil = counts.astype(np.int32).reshape(2, grid.rows, grid.cols)
+    return PointDensity(grid, points, soil)
+
+
 def without_pits(
     heights_mm: NDArray[np.int32], nodata_mm: int, depth_mm: int = 2000, neighbours: int = 6
 ) -> NDArray[np.int32]:
@@ -208,21 +260,35 @@ def _nudged(x_um: _Long, y_um: _Long) -> tuple[NDArray[np.float64], NDArray[np.f
 def _read(
     path: Path, epsg: int, grid: Grid | None, pixel_um: int, chunk_points: int
 ) -> tuple[_Surface, _Terrain]:
+    with _reading(path) as reader:
+        surface = _Surface(grid or _snapped(path, reader.header, epsg, pixel_um))
+        for part in _points(path, reader, chunk_points):
+            surface.add(*part)
+    return surface, _terrain(path, surface.grid, surface.ground)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """An open point file; what cannot be read, at opening or later, is a refusal."""
     try:
         with laspy.open(path) as reader:
-            surface = _Surface(grid or _snapped(path, reader.header, epsg, pixel_um))
-            met = 0
-            for points in reader.chunk_iterator(chunk_points):
-                met += len(points)
-                for part in _kept(points, reader.header):
-                    surface.add(*part)
-            if met != reader.header.point_count:
-                raise Refusal([_unreadable(path, f"{met} of {reader.header.point_count} points")])
+            yield reader
     except (laspy.errors.LaspyException, lazrs.LazrsError, EOFError, OSError, ValueError) as error:
         if isinstance(error, Refusal):
             raise
         raise Refusal([_unreadable(path, str(error))]) from error
-    return surface, _terrain(path, surface.grid, surface.ground)
+
+
+def _points(
+    path: Path, reader: Any, chunk_points: int
+) -> Iterator[tuple[_Long, _Long, _Long, NDArray[np.bool_]]]:
+    """Points without noise, chunk by chunk to the last of the file."""
+    met = 0
+    for points in reader.chunk_iterator(chunk_points):
+        met += len(points)
+        yield from _kept(points, reader.header)
+    if met != reader.header.point_count:
+        raise Refusal([_unreadable(path, f"{met} of {reader.header.point_count} points")])
 
 
 def _kept(points: Any, header: Any) -> Iterator[tuple[_Long, _Long, _Long, NDArray[np.bool_]]]:

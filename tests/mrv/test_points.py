@@ -11,7 +11,7 @@ import rasterio
 
 from mrv.errors import Refusal
 from mrv.geometry import grid_of
-from mrv.points import chm_from_points, points_above_ground, without_pits
+from mrv.points import chm_from_points, point_density, points_above_ground, without_pits
 
 NODATA = -(2**31)
 HEIGHT_M = 7.25
@@ -125,6 +125,28 @@ def test_a_header_that_spans_a_continent_is_refused(tmp_path):
     with pytest.raises(Refusal) as caught:
         chm_from_points(path, epsg=6674, nodata_mm=NODATA)
     assert caught.value.codes == ("points.extent",)
+
+
+def test_density_counts_every_point_once_ground_apart_and_noise_not(slope):
+    found = point_density(slope, epsg=6674)
+    cloud = laspy.read(slope)
+    classes = np.asarray(cloud.classification)
+    assert found.points.sum() == np.sum(~np.isin(classes, (7, 18)))
+    assert found.ground.sum() == np.sum(classes == 2)
+    assert found.grid.pixel_um == 1_000_000
+    assert (found.per_m2() == found.points).all()
+    assert found.sparse_share(1) == (found.points == 0).mean()
+
+
+def test_density_of_chablais_is_that_of_its_survey_whatever_the_chunks(shared_data):
+    """92,097 points (the data's description) on some 6,700 m²."""
+    path = shared_data / "chablais3" / "las_chablais3.laz"
+    whole = point_density(path, epsg=2154, pixel_um=500_000)
+    assert whole.points.sum() == 92_097
+    assert whole.ground.sum() == 8_047
+    assert whole.per_m2().mean() == pytest.approx(92_097 / 6700, rel=0.05)
+    parts = point_density(path, epsg=2154, pixel_um=500_000, chunk_points=10_000)
+    assert (parts.points == whole.points).all() and (parts.ground == whole.ground).all()
 
 
 def test_a_single_pit_is_filled_and_a_gap_is_kept():

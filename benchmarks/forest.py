@@ -44,27 +44,29 @@ def made_up_plots(n: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     }
 
 
-def seconds(run: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
-    start = time.perf_counter()
+def seconds(run: Callable[[], np.ndarray]) -> tuple[float, float, np.ndarray]:
+    """Seconds by the clock and of the processors, and the result."""
+    start, used = time.perf_counter(), time.process_time()
     result = run()
-    return time.perf_counter() - start, result
+    return time.perf_counter() - start, time.process_time() - used, result
 
 
 def in_turns(
     runs: dict[str, Callable[[], np.ndarray]], turns: int
-) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Median seconds and result of each, run one after the other `turns` times."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    results: dict[str, np.ndarray] = {}
+) -> dict[str, tuple[float, float, np.ndarray]]:
+    """Median seconds (clock, processors) and result of each, run one after the other `turns` times."""
+    done: dict[str, list[tuple[float, float, np.ndarray]]] = {name: [] for name in runs}
     for _ in range(turns):
         for name, run in runs.items():
-            taken, results[name] = seconds(run)
-            times[name].append(taken)
-    return {name: statistics.median(t) for name, t in times.items()}, results
+            done[name].append(seconds(run))
+    return {
+        name: (statistics.median(d[0] for d in each), statistics.median(d[1] for d in each), each[-1][2])
+        for name, each in done.items()
+    }
 
 
 def speed(quick: bool) -> Figures:
-    trees, cells, turns = (200, 40_000, 3) if quick else (500, 200_000, 5)
+    trees, cells, turns = (200, 60_000, 7) if quick else (500, 200_000, 7)
     y, metrics = made_up_plots(400)
     forest, theirs, *_ = grow_forest(
         "stock_t_ha", y, metrics, np.arange(400) % 5, seed=1, trees=trees, most_metrics=METRICS
@@ -73,37 +75,44 @@ def speed(quick: bool) -> Figures:
     columns = np.random.default_rng(2).normal(size=(cells, METRICS))
     runs: dict[str, Callable[[], np.ndarray]] = {"scikit-learn": lambda: theirs.predict(columns)}
     if forest_compiled.available():
-        import numba
-
-        numba.set_num_threads(min(THREADS, numba.config.NUMBA_NUM_THREADS))
         mean_of_trees(forest, columns[:1000], "compiled")  # compiles, seconds once a process
-        runs["compiled"] = lambda: mean_of_trees(forest, columns, "compiled")
-    times, results = in_turns(runs, turns)
+        runs["compiled"] = lambda: mean_of_trees(forest, columns, "compiled", THREADS)
+    done = in_turns(runs, turns)
     share = slice(0, max(cells // 10, 1))
-    plain_s, plain = seconds(lambda: mean_of_trees(forest, columns[share], "numpy"))
-    plain_s *= cells / plain.size
+    clock, used, plain = seconds(lambda: mean_of_trees(forest, columns[share], "numpy"))
+    done["numpy"] = clock * cells / plain.size, used * cells / plain.size, plain
+    peer = done["scikit-learn"]
     print(
         f"{cells} cells, {trees} trees of {forest.feature.size // trees} nodes, {METRICS} metrics, {THREADS} threads"
     )
-    print(f"{'engine':14} {'seconds':>9} {'ratio':>7} {'largest difference':>20}")
-    peer_s, peer = times["scikit-learn"], results["scikit-learn"]
-    print(f"{'scikit-learn':14} {peer_s:9.3f} {1:7.2f} {'(peer)':>20}")
-    figures: Figures = {"forest_cells": cells, "forest_trees": trees, "sklearn_s": peer_s}
-    figures |= row("numpy", plain_s, peer_s, np.abs(plain - peer[share]).max())
-    if "compiled" not in results:
+    print(f"{'engine':14} {'seconds':>9} {'ratio':>7} {'cpu s':>9} {'ratio':>7} {'largest difference':>20}")
+    print(f"{'scikit-learn':14} {peer[0]:9.3f} {1:7.2f} {peer[1]:9.3f} {1:7.2f} {'(peer)':>20}")
+    figures: Figures = {"forest_cells": cells, "forest_trees": trees, "sklearn_s": peer[0]}
+    figures |= row("numpy", done["numpy"], peer, np.abs(plain - peer[2][share]).max())
+    if "compiled" not in done:
         print(f"{'compiled':14} numba is not installed")
         return figures
-    figures |= row("compiled", times["compiled"], peer_s, np.abs(results["compiled"] - peer).max())
-    same = bool(np.array_equal(results["compiled"][share], plain))
-    print(f"compiled and numpy equal to the bit: {same}; sizes: {size_of(forest)}")
-    figures |= {"forest_engines_equal": int(same), "forest_ratio": peer_s / times["compiled"]}
-    figures["forest_difference"] = float(np.abs(results["compiled"] - peer).max())
-    return figures
+    difference = float(np.abs(done["compiled"][2] - peer[2]).max())
+    figures |= row("compiled", done["compiled"], peer, difference)
+    same = bool(np.array_equal(done["compiled"][2][share], plain))
+    print(f"compiled and numpy equal to the bit: {same}; {size_of(forest)}")
+    return figures | {
+        "forest_engines_equal": int(same),
+        "forest_ratio": peer[0] / done["compiled"][0],
+        "forest_cpu_ratio": peer[1] / done["compiled"][1],
+        "forest_difference": difference,
+    }
 
 
-def row(name: str, mine_s: float, peer_s: float, difference: float) -> Figures:
-    print(f"{name:14} {mine_s:9.3f} {peer_s / mine_s:7.2f} {difference:20.1e}")
-    return {f"{name}_s": mine_s, f"{name}_ratio": peer_s / mine_s, f"{name}_difference": float(difference)}
+def row(
+    name: str,
+    mine: tuple[float, float, np.ndarray],
+    peer: tuple[float, float, np.ndarray],
+    difference: float,
+) -> Figures:
+    ratio, cpu_ratio = peer[0] / mine[0], peer[1] / mine[1]
+    print(f"{name:14} {mine[0]:9.3f} {ratio:7.2f} {mine[1]:9.3f} {cpu_ratio:7.2f} {difference:20.1e}")
+    return {f"{name}_s": mine[0], f"{name}_ratio": ratio, f"{name}_difference": float(difference)}
 
 
 def size_of(forest: Forest) -> str:

@@ -145,18 +145,17 @@ def predict_forest(
     )
 
 
-def mean_of_trees(forest: Forest, columns: _F, engine: Engine = "auto") -> _F:
+def mean_of_trees(forest: Forest, columns: _F, engine: Engine = "auto", threads: int | None = None) -> _F:
     """Mean of all trees, added in their order, for each row of finite `columns`, shape (n, metrics)."""
     with np.errstate(over="ignore"):  # a number beyond single precision is beyond every threshold too
-        keys = ordered_keys(columns.astype(np.float32))
-    words, depth = packed_nodes(forest), tree_depths(forest)
+        keys = ordered_keys(np.ascontiguousarray(columns, dtype=np.float32))
+    above, step, depth = ordered_keys(forest.threshold), packed_steps(forest), tree_depths(forest)
     wanted = columns.shape[0] * forest.trees >= WORTH_COMPILING
     if engine == "compiled" or (engine == "auto" and wanted and forest_compiled.available()):
-        return forest_compiled.mean_of_trees(keys, words, forest.value, forest.offset, depth)
+        return forest_compiled.mean_of_trees(keys, above, step, forest.value, forest.offset, depth, threads)
     out = np.empty(columns.shape[0])
     for start in range(0, columns.shape[0], LANES):
-        part = np.ascontiguousarray(keys[start : start + LANES])
-        out[start : start + LANES] = _mean_of_lanes(part, words, forest, depth)
+        out[start : start + LANES] = _mean_of_lanes(keys[start : start + LANES], above, step, forest, depth)
     return out
 
 
@@ -166,11 +165,9 @@ def ordered_keys(values: NDArray[np.float32]) -> NDArray[np.int32]:
     return np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int32)
 
 
-def packed_nodes(forest: Forest) -> NDArray[np.uint64]:
-    """A node in one word: threshold key in the upper half, then 24 bits of left child, 8 of metric."""
-    upper = ordered_keys(forest.threshold).astype(np.int64) << 32
-    lower = (forest.left.astype(np.int64) << 8) | forest.feature.astype(np.int64)
-    return (upper | lower).view(np.uint64)
+def packed_steps(forest: Forest) -> NDArray[np.uint32]:
+    """Where a node leads, in one word: 24 bits of left child, 8 of metric."""
+    return (forest.left.astype(np.uint32) << np.uint32(8)) | forest.feature.astype(np.uint32)
 
 
 def tree_depths(forest: Forest) -> NDArray[np.int64]:
@@ -200,19 +197,22 @@ def error_quantiles(sorted_error: _F, coverage: float) -> tuple[float, float]:
 
 
 def _mean_of_lanes(
-    keys: NDArray[np.int32], words: NDArray[np.uint64], forest: Forest, depth: NDArray[np.int64]
+    keys: NDArray[np.int32],
+    above: NDArray[np.int32],
+    step: NDArray[np.uint32],
+    forest: Forest,
+    depth: NDArray[np.int64],
 ) -> _F:
     """The plain version, and the oracle of the compiled one."""
-    lane = np.arange(keys.shape[0])
-    total = np.zeros(keys.shape[0])
-    signed = words.view(np.int64)
+    first = np.arange(keys.shape[0], dtype=np.intp) * keys.shape[1]
+    flat, total = keys.ravel(), np.zeros(keys.shape[0])
     for t in range(forest.trees):
-        tree = signed[forest.offset[t] : forest.offset[t + 1]]
-        node = np.zeros(keys.shape[0], dtype=np.int64)
+        tree = slice(int(forest.offset[t]), int(forest.offset[t + 1]))
+        node = np.zeros(keys.shape[0], dtype=np.intp)
         for _ in range(depth[t]):
-            word = tree[node]
-            node = ((word >> 8) & 0xFFFFFF) + (keys[lane, word & 0xFF] > (word >> 32))
-        total += forest.value[forest.offset[t] + node]
+            word = step[tree][node]
+            node = (word >> 8).astype(np.intp) + (flat[first + (word & 0xFF)] > above[tree][node])
+        total += forest.value[tree][node]
     return total / forest.trees
 
 

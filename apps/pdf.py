@@ -227,7 +227,7 @@ _SALES: tuple[tuple[Text, float, Align], ...] = (
 )
 
 
-def _head(paper: Paper, columns: tuple[tuple[Text, float, Align], ...]) -> None:
+def table_head(paper: Paper, columns: tuple[tuple[Text, float, Align], ...]) -> None:
     top, x = paper.get_y(), MARGIN_MM
     for title, width, align in columns:
         paper.set_xy(x, top)
@@ -239,7 +239,7 @@ def _head(paper: Paper, columns: tuple[tuple[Text, float, Align], ...]) -> None:
     paper.set_xy(MARGIN_MM, top + 8.8)
 
 
-def _row(
+def table_row(
     paper: Paper,
     columns: tuple[tuple[Text, float, Align], ...],
     cells: Sequence[str],
@@ -250,7 +250,7 @@ def _row(
     """One table row; `small` stands under the first cell."""
     if paper.will_page_break(14):
         paper.add_page()
-        _head(paper, columns)
+        table_head(paper, columns)
     top, x, bottom = paper.get_y() + 1.4, MARGIN_MM, 0.0
     for (_, width, align), cell in zip(columns, cells, strict=True):
         paper.set_xy(x, top)
@@ -266,7 +266,7 @@ def _row(
     paper.set_xy(MARGIN_MM, bottom + 1.2)
 
 
-def _heading(paper: Paper, text: Text) -> None:
+def heading(paper: Paper, text: Text) -> None:
     if paper.will_page_break(30):
         paper.add_page()
     paper.set_xy(MARGIN_MM, paper.get_y() + 6)
@@ -310,20 +310,20 @@ def render_statement(sheet: StatementSheet, path: Path) -> Path:
         colour=SOFT,
         line_mm=4.2,
     )
-    _heading(paper, Text("Payees", "受取人"))
-    _head(paper, _COLUMNS)
+    heading(paper, Text("Payees", "受取人"))
+    table_head(paper, _COLUMNS)
     for p in sheet.payees:
         portion = "" if p.share_ppm is None else f"{p.share_ppm / 10_000:g} %"
-        _row(
+        table_row(
             paper,
             _COLUMNS,
             (_both(p.name), portion, *map(sheet.amount, (p.entitled, p.paid, p.claimable))),
             p.address,
         )
     if sheet.sales:
-        _heading(paper, Text("Sales", "販売"))
-        _head(paper, _SALES)
+        heading(paper, Text("Sales", "販売"))
+        table_head(paper, _SALES)
         for s in sheet.sales:
             cells = (day(s.sold_at.date()).ja, short(s.buyer), whole(s.kg), sheet.amount(s.amount))
-            _row(paper, _SALES, cells, short(s.tx_hash))
+            table_row(paper, _SALES, cells, short(s.tx_hash))
     return paper.save(path)

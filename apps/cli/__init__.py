@@ -9,6 +9,7 @@ import click
 
 from apps.cli.buyer import verify
 from apps.cli.market import buy, retire, reverse, sell, statement
+from apps.cli.payouts import payout
 from apps.cli.runs import approve, claim, flows, issue, measure, settle, watch
 from apps.cli.say import Plain, Session
 from apps.cli.servers import chain, serve
@@ -58,6 +59,7 @@ for command in (
     reverse,
     statement,
     settle,
+    payout,
     watch,
     verify,
     serve,

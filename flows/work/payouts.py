@@ -90,6 +90,15 @@ def set_requester(ws: Workspace, project_id: str, requester: Requester) -> Reque
     return checked
 
 
+def bank_accounts(ws: Workspace, project_id: str) -> dict[str, BankAccount]:
+    """Accounts on record by payee; without the co-op's own."""
+    query = select(BankAccountRow).where(
+        BankAccountRow.project_id == project_id, BankAccountRow.payee_id != _OWN
+    )
+    with ws.catalogue.read() as session:
+        return {row.payee_id: BankAccount.from_doc(row.doc) for row in session.scalars(query)}
+
+
 def _put_account(ws: Workspace, project_id: str, payee_id: str, doc: dict[str, Any]) -> None:
     with ws.catalogue.write() as session:
         session.merge(

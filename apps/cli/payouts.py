@@ -1,0 +1,342 @@
+"""Verbs of the treasurer: whose share is whose, statements by household, and payouts by bank that two officers sign."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from apps.cli.market import write_csv
+from apps.cli.runs import project_option
+from apps.cli.say import Plain, Session
+
+if TYPE_CHECKING:
+    from flows.settings import Workspace
+    from flows.work.payouts import RunRecord
+    from registry.households import Breakdown
+
+JST = timezone(timedelta(hours=9))
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@click.group(cls=Plain)
+def payout() -> None:
+    """Share revenue out and pay households: statements, bank transfers, two signatures. 配分と支払"""
+
+
+def _opened(session: Session, project_id: str | None) -> tuple[Workspace, str]:
+    from flows import work
+
+    ws = session.open()
+    return ws, project_id or work.only_project_id(ws)
+
+
+@payout.command()
+@click.option("--claim", "claim_id", help="The claim whose measured change counts; the newest by default.")
+@click.option("--show", is_flag=True, help="Only show the table; send nothing.")
+@project_option
+@click.pass_obj
+def shares(session: Session, claim_id: str | None, show: bool, project_id: str | None) -> None:
+    """Set who gets what of later revenue, by the project's rule. 配分の設定
+
+    \b
+    Example: satoyama payout shares --show
+    """
+    from flows.work import sharing
+
+    ws, project = _opened(session, project_id)
+    if show:
+        table, epoch = sharing.share_table(ws, project, claim_id), 0
+    else:
+        table, epoch = sharing.share_out(ws, project, claim_id)
+    for part in table.parts:
+        grown = f"  {part.measured_g // 1000:>12,} kg" if part.of_g else ""
+        line = f"  {part.payee_id:16s} {part.plot_id or '-':8s} {part.share_ppm:>9,} ppm{grown}"
+        session.tell(line, line)
+    if epoch:
+        session.tell(f"In force as epoch {epoch}", f"エポック {epoch} として設定済みです")
+    session.result({**table.to_doc(), "epoch": epoch, "digest": table.digest})
+
+
+@payout.command()
+@click.option("--from", "first", type=_DAY, help="First day of the period (Japan time).")
+@click.option("--to", "last", type=_DAY, help="Its last day.")
+@click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="All payees and plots as CSV.")
+@click.option(
+    "--pdf", "pdf_folder", type=click.Path(path_type=Path), help="Folder for one PDF (Japanese) per payee."
+)
+@project_option
+@click.pass_obj
+def statement(
+    session: Session,
+    first: datetime | None,
+    last: datetime | None,
+    csv_path: Path | None,
+    pdf_folder: Path | None,
+    project_id: str | None,
+) -> None:
+    """What every household and fund earned, got and is due, for which plot. 世帯・基金ごとの明細
+
+    \b
+    Example: satoyama payout statement --from 2026-04-01 --to 2027-03-31 --csv households.csv --pdf statements
+    """
+    from flows.work import sharing
+
+    ws, project = _opened(session, project_id)
+    begin = None if first is None else first.replace(tzinfo=JST)
+    end = None if last is None else last.replace(tzinfo=JST) + timedelta(days=1)
+    made = sharing.household_statements(ws, project, begin, end)
+    if csv_path is not None:
+        write_csv(csv_path, made.to_csv_rows())
+    if pdf_folder is not None:
+        _papers(ws, project, made, begin, end, pdf_folder)
+    for line in made.lines:
+        amounts = f"{line.earned:>20,} {line.paid:>20,} {line.due:>20,}"
+        session.tell(*[f"  {line.payee_id:16s} {amounts}"] * 2)
+    session.result(
+        {
+            "rows": made.to_csv_rows(),
+            "banks": [dict(book.__dict__) for book in made.banks],
+            "revenue": made.statement.revenue,
+            "carried": made.statement.carried,
+        }
+    )
+
+
+def _papers(
+    ws: Workspace,
+    project_id: str,
+    made: Breakdown,
+    begin: datetime | None,
+    end: datetime | None,
+    folder: Path,
+) -> None:
+    from apps.households import household_sheet, render_household
+    from apps.look.wording import Text
+    from apps.papers import ChainPlace, time_of_block
+    from apps.web.reads import Reader
+    from flows import work
+    from flows.work import payouts
+
+    definition, deployed, books = (
+        work.definition_of_project(ws, project_id),
+        work.deployment(ws),
+        made.statement,
+    )
+    symbol, decimals = Reader(ws).token()
+    read = time_of_block(books.read_at_time)
+    place = ChainPlace(
+        ws.settings.chain_kind, deployed.chain_id, deployed.registry, books.read_at_block, read
+    )
+    accounts = payouts.bank_accounts(ws, project_id)
+    names = {p.payee_id: Text(p.name_en, p.name_ja) for p in definition.payees}
+    project = definition.project
+    for line in made.lines:
+        account = accounts.get(line.payee_id)
+        sheet = household_sheet(
+            made,
+            line.payee_id,
+            project=Text(project.name_en, project.name_ja),
+            name=names.get(line.payee_id, Text(line.payee_id, line.payee_id)),
+            token=symbol,
+            decimals=decimals,
+            chain=place,
+            simulated=project.simulated,
+            first=None if begin is None else begin.date(),
+            end=None if end is None else end.date(),
+            account=None if account is None else account.to_doc(),
+        )
+        render_household(sheet, folder / f"{line.payee_id}.pdf")
+
+
+@payout.command()
+@click.argument("payee_id", required=False)
+@click.option("--own", is_flag=True, help="The co-op's own account, from which transfers are ordered.")
+@click.option("--code", default="", help="With --own: the code the bank gave the co-op (委託者コード).")
+@click.option("--bank", required=True, help="Bank code, 4 digits.")
+@click.option("--branch", required=True, help="Branch code, 3 digits.")
+@click.option(
+    "--kind",
+    default="ordinary",
+    show_default=True,
+    type=click.Choice(["ordinary", "checking", "savings", "other"]),
+    help="普通・当座・貯蓄・その他",
+)
+@click.option("--number", required=True, help="Account number, up to 7 digits.")
+@click.option("--holder", required=True, help="Holder's name in kana, as the passbook has it.")
+@click.option("--bank-name", default="", help="Bank's name in kana.")
+@click.option("--branch-name", default="", help="Branch's name in kana.")
+@project_option
+@click.pass_obj
+def bank(
+    session: Session,
+    payee_id: str | None,
+    own: bool,
+    code: str,
+    bank: str,
+    branch: str,
+    kind: str,
+    number: str,
+    holder: str,
+    bank_name: str,
+    branch_name: str,
+    project_id: str | None,
+) -> None:
+    """Record a bank account: a household's, or the co-op's own. 口座の登録
+
+    \b
+    Example: satoyama payout bank owner-a --bank 0155 --branch 101 --number 1234567 --holder "ヤマダ ハナコ"
+             satoyama payout bank --own --code 1234567890 --bank 0155 --branch 123 --number 1 --holder "オワセシンリンクミアイ"
+    """
+    from flows.work import payouts
+    from registry.zengin import BankAccount, Requester
+
+    if own == (payee_id is not None):
+        raise click.UsageError("Give a payee, or --own.")
+    ws, project = _opened(session, project_id)
+    account = BankAccount(bank, branch, kind, number, holder, bank_name, branch_name)
+    if payee_id is None:
+        stored = payouts.set_requester(ws, project, Requester(code, account)).account
+    else:
+        stored = payouts.set_bank_account(ws, project, payee_id, account)
+    shown = f"{stored.bank}-{stored.branch} {stored.number} {stored.holder}"
+    session.tell(f"Recorded: {shown}", f"登録しました: {shown}")
+    session.result(stored.to_doc())
+
+
+@payout.command()
+@click.argument("name")
+@click.option("--role", default="", help="Name of the officer's key in the keystore, e.g. treasurer.")
+@click.option("--address", default="", help="Or the address of a key held elsewhere.")
+@project_option
+@click.pass_obj
+def officer(session: Session, name: str, role: str, address: str, project_id: str | None) -> None:
+    """Record an officer whose signature counts; two must sign. 役員の登録
+
+    \b
+    Example: satoyama payout officer "会計 田中" --role treasurer
+    """
+    from flows.work import payouts
+
+    if bool(role) == bool(address):
+        raise click.UsageError("Give --role or --address.")
+    ws, project = _opened(session, project_id)
+    account = payouts.add_officer(ws, project, name, role=role, address=address)
+    session.tell(f"Officer {name}: {account}", f"役員 {name}: {account}")
+    session.result({"name": name, "address": account})
+
+
+@payout.command()
+@click.option("--day", type=_DAY, required=True, help="Banking day on which the bank is to pay.")
+@project_option
+@click.pass_obj
+def plan(session: Session, day: datetime, project_id: str | None) -> None:
+    """Plan a run of bank transfers; the money is set aside. 振込の計画
+
+    \b
+    Example: satoyama payout plan --day 2026-12-25
+    """
+    from flows.work import payouts
+
+    ws, project = _opened(session, project_id)
+    _tell(session, payouts.plan_payout(ws, project, date(day.year, day.month, day.day)))
+
+
+@payout.command()
+@click.argument("number", type=int)
+@click.argument("action")
+@click.option("--role", default="", help="The officer's key in the keystore.")
+@click.option(
+    "--signature", default="", help="Or a signature made elsewhere over the text that --text prints."
+)
+@click.option("--text", "only_text", is_flag=True, help="Only print the text to sign (EIP-191).")
+@project_option
+@click.pass_obj
+def sign(
+    session: Session,
+    number: int,
+    action: str,
+    role: str,
+    signature: str,
+    only_text: bool,
+    project_id: str | None,
+) -> None:
+    """Sign an action on a run: pay, cancel, "paid REFERENCE", "return PAYEE REASON". Two officers carry it out. 署名
+
+    \b
+    Example: satoyama payout sign 1 pay --role treasurer
+             satoyama payout sign 1 "paid 20261225-001" --role auditor
+    """
+    from flows.work import payouts
+    from registry.payouts import check_action, message
+
+    ws, project = _opened(session, project_id)
+    if only_text:
+        run = payouts.payout_run(ws, project, number).run
+        check_action(run, action)
+        text = message(run, action)
+        session.tell(text, text)
+        session.result({"text": text})
+        return
+    if bool(role) == bool(signature):
+        raise click.UsageError("Give --role or --signature.")
+    _tell(session, payouts.sign_payout(ws, project, number, action, role=role, signature=signature))
+
+
+@payout.command()
+@click.argument("number", type=int)
+@click.argument("target", type=click.Path(path_type=Path))
+@project_option
+@click.pass_obj
+def file(session: Session, number: int, target: Path, project_id: str | None) -> None:
+    """Write the bank's transfer file of an approved run (全銀 総合振込). 振込データの出力
+
+    \b
+    Example: satoyama payout file 1 furikomi.txt
+    """
+    from flows.work import payouts
+
+    ws, project = _opened(session, project_id)
+    data = payouts.payout_file(ws, project, number)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
+    session.tell(f"Wrote {target}: {len(data):,} bytes", f"{target} に書き出しました（{len(data):,} バイト）")
+    session.result({"file": str(target), "bytes": len(data)})
+
+
+@payout.command("list")
+@project_option
+@click.pass_obj
+def list_runs(session: Session, project_id: str | None) -> None:
+    """All runs and where they stand. 支払の一覧
+
+    \b
+    Example: satoyama payout list
+    """
+    from flows.work import payouts
+
+    ws, project = _opened(session, project_id)
+    records = payouts.payout_runs(ws, project)
+    for record in records:
+        _say(session, record)
+    session.result({"runs": [record.to_doc() for record in records]})
+
+
+def _tell(session: Session, record: RunRecord) -> None:
+    _say(session, record)
+    session.result(record.to_doc())
+
+
+def _say(session: Session, record: RunRecord) -> None:
+    run, count = record.run, len(record.run.lines)
+    signed = ", ".join(f"{action}: {name}" for action, name in record.signed) or "-"
+    session.tell(
+        f"Run {run.number}, {record.state}: {run.total_yen:,} yen in {count} transfers on {run.day} (signed {signed})",
+        f"支払 {run.number}（{record.state}）: {run.day} に {count} 件 {run.total_yen:,} 円（署名 {signed}）",
+    )
+    for line in run.lines:
+        state = record.lines[line.payee_id]
+        text = f"  {line.payee_id:16s} {line.yen:>14,} yen  {line.account.bank}-{line.account.branch} {line.account.number}  {state}"
+        session.tell(text, text)

@@ -18,6 +18,7 @@ from scipy.spatial import Delaunay
 from mrv.errors import Problem, Refusal
 from mrv.geometry import MICROMETRES, Grid
 from mrv.quantise import half_even
+from mrv.terrain import RasterTerrain, Terrain
 
 GROUND = 2
 NOISE = (7, 18)
@@ -63,6 +64,7 @@ def chm_from_points(
     grid: Grid | None = None,
     pixel_um: int = PIXEL_UM,
     fill_pits: bool = False,
+    terrain: tuple[Grid, NDArray[np.float64]] | None = None,
     chunk_points: int = CHUNK_POINTS,
 ) -> tuple[Grid, NDArray[np.int32]]:
     """Canopy height raster of a LAS or LAZ file, whole millimetres.
@@ -85,6 +87,8 @@ def chm_from_points(
         Side of a pixel of the default grid, micrometres.
     fill_pits : bool
         Whether `without_pits` is applied.
+    terrain : (Grid, ndarray of float64), optional
+        Ground in metres, NaN where unknown, on a grid of the points' CRS, in place of the file's ground points; bilinear.
 
     Returns
     -------
@@ -96,8 +100,13 @@ def chm_from_points(
     Refusal
         If the file cannot be read to its end, spans too large a grid, or holds no ground.
     """
-    surface, dtm = _read(path, epsg, grid, pixel_um, chunk_points)
+    surface = _read(path, epsg, grid, pixel_um, chunk_points)
     grid = surface.grid
+    dtm: Terrain = (
+        _terrain(path, grid, surface.ground)
+        if terrain is None
+        else RasterTerrain(terrain[1], terrain[0], grid.left_um, grid.top_um)
+    )
     heights = np.full((grid.rows, grid.cols), nodata_mm, dtype=np.int32)
     top = surface.top_um.reshape(heights.shape)
     x = ((2 * np.arange(grid.cols) + 1) * grid.pixel_um) / 2.0
@@ -130,7 +139,8 @@ def points_above_ground(path: Path, *, epsg: int, chunk_points: int = CHUNK_POIN
 
     Parameters and refusals as of `chm_from_points`.
     """
-    surface, dtm = _read(path, epsg, None, PIXEL_UM, chunk_points)
+    surface = _read(path, epsg, None, PIXEL_UM, chunk_points)
+    dtm = _terrain(path, surface.grid, surface.ground)
     found: list[_Long] = []
     with laspy.open(path) as reader:
         for points in reader.chunk_iterator(chunk_points):
@@ -257,14 +267,12 @@ def _nudged(x_um: _Long, y_um: _Long) -> tuple[NDArray[np.float64], NDArray[np.f
     return x_um + (mixed % 1009 - 504.0), y_um + ((mixed // 1009) % 1013 - 506.0)
 
 
-def _read(
-    path: Path, epsg: int, grid: Grid | None, pixel_um: int, chunk_points: int
-) -> tuple[_Surface, _Terrain]:
+def _read(path: Path, epsg: int, grid: Grid | None, pixel_um: int, chunk_points: int) -> _Surface:
     with _reading(path) as reader:
         surface = _Surface(grid or _snapped(path, reader.header, epsg, pixel_um))
         for part in _points(path, reader, chunk_points):
             surface.add(*part)
-    return surface, _terrain(path, surface.grid, surface.ground)
+    return surface
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 
 from mrv.errors import Refusal
-from mrv.geometry import grid_of
+from mrv.geometry import Grid, grid_of
 from mrv.points import chm_from_points, point_density, points_above_ground, without_pits
 
 NODATA = -(2**31)
@@ -125,6 +125,26 @@ def test_a_header_that_spans_a_continent_is_refused(tmp_path):
     with pytest.raises(Refusal) as caught:
         chm_from_points(path, epsg=6674, nodata_mm=NODATA)
     assert caught.value.codes == ("points.extent",)
+
+
+def test_a_terrain_raster_in_place_of_ground_points_gives_heights_above_it(tmp_path):
+    x, y = (v.ravel() + 0.3 for v in np.meshgrid(np.arange(12.0), np.arange(10.0)))
+    ground = 400 + 0.5 * x - 0.25 * y
+    path = write_points(tmp_path / "canopy.laz", x, y, ground + 7, np.full(x.size, 5))
+    terrain = Grid(6674, -3_000_000, 15_000_000, 2_000_000, 9, 10)  # 2 m pixels, another origin
+    east, north = np.meshgrid(-3 + 2 * np.arange(10) + 1.0, 15 - 2 * np.arange(9) - 1.0)
+    metres = 400 + 0.5 * east - 0.25 * north
+    grid, heights = chm_from_points(
+        path, epsg=6674, nodata_mm=NODATA, pixel_um=1_000_000, terrain=(terrain, metres)
+    )
+    # the pixel's centre lies 0.2 m east and north of the point: 0.5 · 0.2 − 0.25 · 0.2 m higher ground
+    assert set(heights.ravel().tolist()) == {7000 - 50}
+    metres[0:5] = np.nan
+    _, cut = chm_from_points(path, epsg=6674, nodata_mm=NODATA, pixel_um=1_000_000, terrain=(terrain, metres))
+    known = cut != NODATA
+    assert 0 < known.sum() < known.size
+    assert (cut[known] == 6950).all()
+    assert (grid.centres_y_mm()[known.any(axis=1)] <= 4000).all(), "the northernmost known centre lies at 4 m"
 
 
 def test_density_counts_every_point_once_ground_apart_and_noise_not(slope):

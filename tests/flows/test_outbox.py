@@ -86,3 +86,29 @@ def test_a_failed_reading_leaves_the_cursor_where_it_was(catalogue: Catalogue) -
         index.append(1337, ADDRESS, [event(3), broken], 9)
     assert index.last_block(1337, ADDRESS) == 2
     assert len(index.events(1337, ADDRESS)) == 1
+
+
+def test_what_a_reorganised_chain_dropped_leaves_the_index_and_what_it_brought_is_counted(
+    catalogue: Catalogue,
+) -> None:
+    index = CatalogueEvents(catalogue)
+    assert index.put(1337, ADDRESS, [event(2), event(5), event(6)], 0, 6) == 3
+    assert index.put(1337, ADDRESS, [event(5), event(7)], 4, 7) == 1
+    assert [e.block for e in index.events(1337, ADDRESS)] == [2, 5, 7]
+    assert index.put(1337, ADDRESS, [event(5), event(7)], 4, 7) == 0
+    assert index.last_block(1337, ADDRESS) == 7
+    index.forget(1337, ADDRESS)
+    assert index.last_block(1337, ADDRESS) is None and index.events(1337, ADDRESS) == []
+
+
+def test_a_batch_that_the_chain_has_dropped_is_pending_again(catalogue: Catalogue) -> None:
+    outbox = CatalogueOutbox(catalogue)
+    outbox.put_plan(BATCH, {})
+    outbox.mark_mined(BATCH, {"block": 7})
+    assert [e.batch_id for e in outbox.mined_since(7)] == [BATCH] and outbox.mined_since(8) == []
+    assert outbox.reopen(BATCH).state == "planned"
+    outbox.mark_sent(BATCH, "0x01", "0x02")
+    outbox.mark_mined(BATCH, {"block": 9})
+    entry = outbox.reopen(BATCH)
+    assert (entry.state, entry.raw_tx, entry.receipt) == ("sent", "0x02", None)
+    assert outbox.pending() == [entry] and outbox.mined_since(0) == []

@@ -11,11 +11,13 @@ import solc from "solc";
 const HERE = dirname(fileURLToPath(import.meta.url));
 const OUT = join(HERE, "..", "artifacts");
 const CONTRACTS = ["CreditRegistry", "CreditSale", "DevYen", "RevenueSplit"];
+// Deployed as the library has them, compiled apart from ours.
+const LIBRARY = { TimelockController: "node_modules/@openzeppelin/contracts/governance/TimelockController.sol" };
 
 const settings = JSON.parse(readFileSync(join(HERE, "compiler.json"), "utf8"));
 
-function compile() {
-  const sources = Object.fromEntries(CONTRACTS.map((name) => [`src/${name}.sol`, { content: read(`src/${name}.sol`) }]));
+function compile(paths) {
+  const sources = Object.fromEntries(paths.map((path) => [path, { content: read(path) }]));
   const wanted = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "evm.deployedBytecode.immutableReferences"];
   const input = {
     language: "Solidity",
@@ -39,8 +41,8 @@ function resolveImport(path) {
   return existsSync(join(HERE, path)) ? { contents: read(path) } : { error: `no file ${path}` };
 }
 
-function artifact(name, contracts) {
-  const { abi, evm } = contracts[`src/${name}.sol`][name];
+function artifact(name, path, contracts) {
+  const { abi, evm } = contracts[path][name];
   return {
     contractName: name,
     compiler: { version: solc.version(), settings },
@@ -63,8 +65,12 @@ function render(doc) {
 
 function main() {
   const check = process.argv.includes("--check");
-  const contracts = compile();
-  const built = Object.fromEntries(CONTRACTS.map((name) => [`${name}.json`, render(artifact(name, contracts))]));
+  const ours = Object.fromEntries(CONTRACTS.map((name) => [name, `src/${name}.sol`]));
+  const built = {};
+  for (const group of [ours, LIBRARY]) {
+    const contracts = compile(Object.values(group));
+    for (const [name, path] of Object.entries(group)) built[`${name}.json`] = render(artifact(name, path, contracts));
+  }
   if (!check) mkdirSync(OUT, { recursive: true });
   let differing = 0;
   for (const [file, text] of Object.entries(built)) {

@@ -114,18 +114,15 @@ def same_draws(trees: Trees, sampling: Sampling, errors: Errors, iterations: int
     """Whole-array NumPy on the very numbers that `models.monte_carlo` draws."""
     n, plots = trees.species.size, sampling.stratum.size
 
-    def draw(name: str, width: int) -> _F:
-        return Stream(KEY, f"monte_carlo/{name}").normal(iterations * width).reshape(iterations, width)
-
     species = [cv.size for cv in errors.factor_cv.values()]
-    shared_draws = draw("shared", sum(species) + 8 + 5 * plots)
+    shared_draws = drawn("shared", iterations, sum(species) + 8 + 5 * plots)
     *factors, bias, shift, gnss, residual = np.split(
         shared_draws, np.cumsum([*species, 4, 4, 2 * plots]), axis=1
     )
     factor = np.ones((iterations, n))
     for z, cv in zip(factors, errors.factor_cv.values(), strict=True):
         factor = factor * (1 + cv * z)[:, trees.species]
-    u, v = (half_words(name, iterations, n) for name in ("tree_first", "tree_last"))
+    u, v = np.split(drawn("trees", iterations, 2 * n), 2, axis=1)
     shared = errors.tree_residual_cv**2
     var = [
         (visit.dbh_power * errors.tree_dbh_cv[k]) ** 2
@@ -148,8 +145,8 @@ def same_draws(trees: Trees, sampling: Sampling, errors: Errors, iterations: int
     return totals(sampling, density, shift, gnss, e)
 
 
-def half_words(name: str, rows: int, width: int) -> _F:
-    """Normals of the trees, as the program draws them."""
+def drawn(name: str, rows: int, width: int) -> _F:
+    """Normals as the program draws them."""
     out = np.empty((rows, width))
     Stream(KEY, f"monte_carlo/{name}").fill_normal_from_table(out)
     return out

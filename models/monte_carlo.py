@@ -188,10 +188,10 @@ def simulate(
     workers = max(1, min(threads, len(starts)))
 
     def work(worker: int) -> None:
-        scratch = np.empty((3, rows, plan.size))
+        scratch = np.empty((3 * rows, plan.size))
         for start in starts[worker::workers]:
             stop = min(start + rows, iterations)
-            out[:, start:stop] = plan.totals(start, stop, scratch[:, : stop - start])
+            out[:, start:stop] = plan.totals(start, stop, scratch[: 3 * (stop - start)])
 
     if workers == 1:
         work(0)
@@ -265,15 +265,14 @@ class _Plan:
         self.root = square_root(sampling.residual_cov)
         self.species = {name: cv.size for name, cv in errors.factor_cv.items()}
         self.shared_width = sum(self.species.values()) + 8 + 5 * sampling.stratum.size
-        self.streams = {
-            name: Stream(run_key, f"monte_carlo/{name}") for name in ("shared", "tree_first", "tree_last")
-        }
+        self.shared, self.single = (Stream(run_key, f"monte_carlo/{name}") for name in ("shared", "trees"))
+        self.intercept = tuple(_intercept(date) for date in (trees.first, trees.last))
 
     def totals(self, start: int, stop: int, scratch: _F) -> _F:
-        """Project totals of iterations `start` to `stop`, shape (3, rows); `scratch` has shape (3, rows, trees)."""
+        """Project totals of iterations `start` to `stop`, shape (3, rows); `scratch` has shape (3 · rows, trees)."""
         rows, plots = stop - start, self.sampling.stratum.size
         shared = np.empty((rows, self.shared_width))
-        self.streams["shared"].fill_normal(shared, start * self.shared_width)
+        self.shared.fill_normal_from_table(shared, start * self.shared_width)
         ends = np.cumsum([*self.species.values(), 4, 4, 2 * plots])
         *factors, bias, raster, own, residual = np.split(shared, ends, axis=1)
         y0, y1 = self._densities(start, scratch, factors, bias)
@@ -290,18 +289,19 @@ class _Plan:
 
     def _densities(self, start: int, scratch: _F, factors: list[_F], bias: _F) -> tuple[_F, _F]:
         """Stock density of each sample plot at both dates, g/m², shape (rows, plots)."""
-        z0, z1, work = scratch
-        factor = np.ones((len(z0), self.segments.size))
+        rows = len(scratch) // 3
+        both, work = scratch[: 2 * rows].reshape(rows, 2 * self.size), scratch[2 * rows :]
+        self.single.fill_normal_from_table(both, start * 2 * self.size)
+        z0, z1 = both[:, : self.size], both[:, self.size :]
+        factor = np.ones((rows, self.segments.size))
         for cv, z in zip(self.errors.factor_cv.values(), factors, strict=True):
             factor *= (1.0 + cv * z)[:, self.segment_species]
         bias = bias * np.array([self.errors.dbh_bias_cm, self.errors.height_bias_m] * 2)
-        self.streams["tree_first"].fill_normal_from_table(z0, start * self.size)
-        self.streams["tree_last"].fill_normal_from_table(z1, start * self.size)
         z1 *= self.tree_error.last_own
         z1 += np.multiply(z0, self.tree_error.last_shared, out=work)
-        z1 += self.tree_error.last_mean
+        z1 += self.tree_error.last_mean + self.intercept[1]
         z0 *= self.tree_error.first
-        z0 += self.tree_error.first_mean
+        z0 += self.tree_error.first_mean + self.intercept[0]
         return (
             self._sum(_redrawn(self.trees.first, z0, bias[:, :1], bias[:, 1:2], work), factor),
             self._sum(_redrawn(self.trees.last, z1, bias[:, 2:3], bias[:, 3:], work), factor),
@@ -339,22 +339,28 @@ class _Plan:
         return np.asarray((total * self.sampling.stratum_area_m2).sum(axis=1))
 
 
-def _redrawn(date: TreeDate, log_error: _F, dbh_bias_cm: _F, height_bias_m: _F, work: _F) -> _F:
-    """Stock of every tree with its errors, shape (rows, trees): ``stock (D'/D)^b (H'/H)^c exp(error)``; overwrites `log_error`."""
+def _intercept(date: TreeDate) -> _F:
+    """``log stock − b log D − c log H`` of every tree; minus infinity where none stands."""
+    with np.errstate(divide="ignore"):
+        log_stock = np.log(date.stock_g)
+    return np.asarray(
+        log_stock - date.dbh_power * np.log(date.dbh_cm) - date.height_power * np.log(date.height_m)
+    )
+
+
+def _redrawn(date: TreeDate, log_stock: _F, dbh_bias_cm: _F, height_bias_m: _F, work: _F) -> _F:
+    """Stock of every tree with its errors, shape (rows, trees): ``exp(log_stock + b log D' + c log H')``; overwrites `log_stock`."""
     for bias, size, power in (
         (dbh_bias_cm, date.dbh_cm, date.dbh_power),
         (height_bias_m, date.height_m, date.height_power),
     ):
-        if bias.any():
-            np.divide(bias, size, out=work)
-            if bias.min() < (LEAST_SHARE - 1.0) * size.min():
-                np.maximum(work, LEAST_SHARE - 1.0, out=work)
-            np.log1p(work, out=work)
-            work *= power
-            log_error += work
-    np.exp(log_error, out=log_error)
-    log_error *= date.stock_g
-    return log_error
+        np.add(bias, size, out=work)
+        if bias.min() < (LEAST_SHARE - 1.0) * size.min():
+            np.maximum(work, LEAST_SHARE * size, out=work)
+        np.log(work, out=work)
+        work *= power
+        log_stock += work
+    return np.exp(log_stock, out=log_stock)
 
 
 def _starts(*labels: _I) -> NDArray[np.intp]:

@@ -28,7 +28,10 @@ _F = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Lookup:
-    """What a set of equations says of each diameter: ``log2 V = start + rise · log2 H``, or ``V = start + rise · H``; H in mm."""
+    """What a set of equations says of each diameter: ``log2 V = start + rise · log2 H``, or ``V = start + rise · H``; H in mm.
+
+    A single `rise` holds for all diameters.
+    """
 
     logarithmic: bool
     start: _F
@@ -107,7 +110,7 @@ def _block(
     if lookup.logarithmic:
         with np.errstate(divide="ignore"):
             np.log2(v, out=v)
-    v *= lookup.rise.take(at, out=a, mode="clip")
+    v *= lookup.rise[0] if lookup.rise.size == 1 else lookup.rise.take(at, out=a, mode="clip")
     v += lookup.start.take(at, out=a, mode="clip")
     if lookup.logarithmic:
         np.exp2(v, out=v)
@@ -140,11 +143,14 @@ def _lookup(equations: EquationSet, widest_mm: int, by_diameter: bool) -> _Looku
         return None
     # A diameter of zero is a tree that no longer stands.
     start[:, 0] = -np.inf if logarithmic else 0.0
-    rise[:, 0] = 1.0 if logarithmic else 0.0
+    if not logarithmic:
+        rise[:, 0] = 0.0
     if by_diameter:
         chosen = select_class(equations, dbh)
         start, rise = start[chosen, dbh], rise[chosen, dbh]
-    return _Lookup(logarithmic, np.ascontiguousarray(start).ravel(), np.ascontiguousarray(rise).ravel())
+    flat = rise.ravel()
+    alike = logarithmic and float(flat.min()) == float(flat.max())
+    return _Lookup(logarithmic, start.ravel(), flat[:1] if alike else flat)
 
 
 def _log_row(equation: VolumeEquation, dbh_mm: NDArray[np.integer]) -> tuple[_F, _F]:

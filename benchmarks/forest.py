@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import importlib.util
 import json
 import os
 import platform
@@ -17,9 +18,9 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from sklearn.ensemble import RandomForestRegressor
 
 from models import forest_compiled
 from models.area_based import cross_validate
@@ -45,8 +46,10 @@ def made_up_plots(n: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     }
 
 
-def fitted(trees: int) -> tuple[Forest, RandomForestRegressor]:
+def fitted(trees: int) -> tuple[Forest, Any]:
     """The same trees twice: scikit-learn's own, and as plain arrays. (No blocks are left out: speed is all that is asked.)"""
+    from sklearn.ensemble import RandomForestRegressor
+
     y, metrics = made_up_plots(400)
     x = np.column_stack(list(metrics.values()))
     theirs = RandomForestRegressor(
@@ -174,7 +177,11 @@ def main() -> None:
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
     )
-    figures = speed(arguments.quick) | accuracy(arguments.quick)
+    if importlib.util.find_spec("sklearn") is None:
+        print("scikit-learn is not installed: nothing to train, nothing to compare with")
+        figures: Figures = {}
+    else:
+        figures = speed(arguments.quick) | accuracy(arguments.quick)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", "utf-8")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import accumulate, chain, pairwise
 
 import numpy as np
 import rasterio
@@ -51,7 +51,7 @@ def exact_zones(grid: Grid, rings_of: Mapping[str, Sequence[Ring]]) -> Zones:
     OutOfRange
         If a polygon crosses itself.
     """
-    polygons = [[_pixels(grid, ring) for ring in rings] for rings in rings_of.values()]
+    polygons = _in_pixels(grid, rings_of)
     return Zones(tuple(rings_of), grid, polygon_coverage(polygons, (grid.rows, grid.cols)))
 
 
@@ -101,7 +101,11 @@ def sums_in_strips(
     return ZonalSums(weight, total)
 
 
-def _pixels(grid: Grid, ring: Ring) -> NDArray[Any]:
-    """Columns and rows of a ring's corners; differences in whole micrometres, so that they are exact."""
-    x, y = np.asarray(ring, dtype=np.int64).reshape(-1, 2).T * UM_PER_MM
-    return np.column_stack([x - grid.left_um, grid.top_um - y]) / grid.pixel_um
+def _in_pixels(grid: Grid, rings_of: Mapping[str, Sequence[Ring]]) -> list[list[NDArray[np.float64]]]:
+    """Columns and rows of all corners; differences in whole micrometres, so that they are exact."""
+    corners = list(chain.from_iterable(chain.from_iterable(rings_of.values())))
+    x, y = np.array(corners, dtype=np.int64).reshape(-1, 2).T * UM_PER_MM
+    places = np.column_stack([x - grid.left_um, grid.top_um - y]) / grid.pixel_um
+    ends = accumulate(len(ring) for rings in rings_of.values() for ring in rings)
+    starts = pairwise(chain([0], ends))
+    return [[places[slice(*next(starts))] for _ in rings] for rings in rings_of.values()]

@@ -64,3 +64,11 @@ def test_a_circle_on_a_grid_of_half_metres_keeps_its_area_and_mean():
     assert zones.covered_m2()[0] == pytest.approx(_area_m2(ring), rel=1e-13)
     east = np.broadcast_to(grid.centres_x_mm() / 1e3, (80, 90)).copy()
     assert zonal_sums(zones.coverage, east).mean[0] == pytest.approx(40.123, abs=2e-3)
+
+
+def test_no_zones_and_zones_beside_the_raster_have_no_pixels():
+    grid = Grid(6674, 0, 5_000_000, 500_000, 10, 10)
+    assert exact_zones(grid, {}).coverage.zones == 0
+    beside = exact_zones(grid, {"far": [[(90_000, 0), (95_000, 0), (95_000, 9000)]]})
+    assert beside.covered_m2().tolist() == [0.0]
+    assert np.isnan(zonal_sums(beside.coverage, np.ones((10, 10))).mean[0])

@@ -119,6 +119,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "{account} has not the role this needs.",
         "{account} にはこの操作の権限がありません。",
     ),
+    "TimelockUnexpectedOperationState": (
+        "The payment is not in the state this needs: not scheduled, its delay not over, or done already.",
+        "支払がこの操作のできる状態ではありません（未予定、待機中、または実行済み）。",
+    ),
     "ERC20InsufficientBalance": (
         "{sender} has {balance} base units, {needed} are needed.",
         "{sender} の残高は {balance}(最小単位)で、{needed} が必要です。",
@@ -212,7 +216,8 @@ def _errors() -> dict[bytes, tuple[str, tuple[str, ...], tuple[str, ...]]]:
         Signature("", "Error", ("message",), ("string",), (False,), ()),
         Signature("", "Panic", ("code",), ("uint256",), (False,), ()),
     )
-    ours = (one for name in artifacts.CONTRACTS for one in signatures(name, "error").values())
+    contracts = (*artifacts.CONTRACTS, "TimelockController")
+    ours = (one for name in contracts for one in signatures(name, "error").values())
     return {one.digest[:4]: (one.name, one.names, one.types) for one in (*builtin, *ours)}
 
 

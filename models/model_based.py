@@ -78,6 +78,7 @@ def model_based_mean(
     xy_population_m: ArrayLike,
     correlation: Correlation,
     borrow: bool = True,
+    mean_correlation: float | None = None,
 ) -> ModelBased:
     """Mean over all cells, by generalized least squares with a declared correlation of residuals.
 
@@ -91,6 +92,8 @@ def model_based_mean(
         Sample plots: value, covariates without the column of ones, position.
     x_population, xy_population_m : array_like, shapes (N, k), (N, 2)
         All cells.
+    mean_correlation : float, optional
+        ``correlation.mean(xy_population_m)`` where it was computed before: one grid serves many dates.
 
     References
     ----------
@@ -112,7 +115,7 @@ def model_based_mean(
     residual = values - design @ beta
     s2 = float(residual @ inverse @ residual) / (n - p)
     shared = correlation.between(positions, all_positions).mean(axis=1)
-    whole = correlation.mean(all_positions)
+    whole = correlation.mean(all_positions) if mean_correlation is None else mean_correlation
     parts = s2 * float(mean_x @ bread @ mean_x), s2 * whole
     value = float(mean_x @ beta)
     variance = parts[0] + parts[1]

@@ -121,8 +121,9 @@ def _block(
     np.copyto(out, a, casting="unsafe")
     np.subtract(v, a, out=b)
     np.abs(b, out=b)
-    doubtful = np.flatnonzero(b > 0.5 - DOUBT_CM3 - DOUBT_SHARE * float(a.max(initial=0.0)))
-    if doubtful.size:
+    trusted = 0.5 - DOUBT_CM3 - DOUBT_SHARE * float(a.max())
+    if b.max() > trusted:
+        doubtful = np.flatnonzero(b > trusted)
         chosen = None if index is None else index[doubtful]
         out[doubtful] = stem_volume_cm3(equations, dbh[doubtful], height[doubtful], chosen)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import platform
 from collections.abc import Mapping, Sequence
@@ -140,7 +141,7 @@ def train(table: PlotTable, plan: TrainingPlan) -> Trained:
     if plan.kind == "forest":
         grown = grow_forest(plan.response, y, metrics, blocks, plan.seed, plan.trees)
         model, estimator, transform = grown.forest, grown.estimator, "none"
-        versions["scikit-learn"] = __import__("sklearn").__version__
+        versions["scikit-learn"] = importlib.import_module("sklearn").__version__
         bias = -float(grown.error.mean()) / model.mean_response
         rmse, relative = model.cross_validated_rmse, model.relative_rmse
         error = ModelError(rmse, relative, bias, grown.coverage, grown.nominal, True)

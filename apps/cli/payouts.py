@@ -10,7 +10,7 @@ import click
 
 from apps.cli.market import write_csv
 from apps.cli.runs import project_option
-from apps.cli.say import Plain, Session
+from apps.cli.say import REFUSED, Plain, Session
 
 if TYPE_CHECKING:
     from flows.settings import Workspace
@@ -322,6 +322,41 @@ def list_runs(session: Session, project_id: str | None) -> None:
     for record in records:
         _say(session, record)
     session.result({"runs": [record.to_doc() for record in records]})
+
+
+@payout.command()
+@click.option(
+    "--schedule", "proposers", multiple=True, required=True, help="Address of an officer who schedules."
+)
+@click.option(
+    "--execute", "executors", multiple=True, required=True, help="Address of an officer who executes."
+)
+@click.option("--delay-days", type=click.IntRange(1, 30), default=2, show_default=True)
+@click.pass_obj
+def treasury(
+    session: Session, proposers: tuple[str, ...], executors: tuple[str, ...], delay_days: int
+) -> None:
+    """Deploy a treasury that no one person can spend from (OpenZeppelin's timelock). 組合会計口座の配備
+
+    \b
+    Example: satoyama payout treasury --schedule 0xA1... --execute 0xB2... --delay-days 2
+    """
+    from flows.work import treasuries
+    from registry.checks import all_passed
+    from registry.deploy_treasury import DAY_S, Officers
+
+    ws = session.open()
+    deployed = treasuries.set_up_treasury(ws, Officers(proposers, executors, delay_days * DAY_S))
+    checks = treasuries.check(ws, deployed)
+    session.tell(
+        f"Treasury {deployed.address}: write it into the project as the payee's address",
+        f"会計口座 {deployed.address}: プロジェクト定義の支払先 address に記入してください",
+    )
+    for one in checks:
+        session.tell(f"  {one.status}  {one.detail_en}", f"  {one.status}  {one.detail_ja}")
+    session.result({**deployed.to_doc(), "checks": [one.to_doc() for one in checks]})
+    if not all_passed(checks):
+        raise SystemExit(REFUSED)
 
 
 def _tell(session: Session, record: RunRecord) -> None:

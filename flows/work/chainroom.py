@@ -102,7 +102,7 @@ def set_up_chain(ws: Workspace, *, yen: str | None = None) -> Deployment:
         sellers=(role_of["seller"].address,),
     )
     deployed = deploy(w3, role_of["admin"], roles, yen=yen)
-    _write_whole(_deployment_file(ws), json.dumps(deployed.to_doc(), indent=1))
+    write_whole(_deployment_file(ws), json.dumps(deployed.to_doc(), indent=1))
     return deployed
 
 
@@ -256,7 +256,8 @@ def projects_on_chain(ws: Workspace) -> list[str]:
     return [p for p in project_ids(ws) if port.project(project_key(p)) is not None]
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole, or as it was before."""
     temporary = path.with_suffix(".tmp")
     with temporary.open("w") as file:
         file.write(text)

@@ -128,6 +128,15 @@ def test_people_read_the_run_in_their_language(ws: Workspace) -> None:
     assert result.exit_code == 1 and "payout list" in result.output and "支払 9" in result.output
 
 
+def test_a_treasury_is_deployed_once_and_its_officers_are_checked(ws: Workspace) -> None:
+    keys = work.accounts(ws)
+    a, b = (keys.load_or_create(role).address for role in ("president", "auditor"))
+    deployed = run(ws, "treasury", "--schedule", a, "--execute", b)
+    assert [c["status"] for c in deployed["checks"]] == ["passed"] * 3 and deployed["delay_s"] == 2 * 86_400
+    assert run(ws, "treasury", "--schedule", a.lower(), "--execute", b)["address"] == deployed["address"]
+    assert "other officers" in run(ws, "treasury", "--schedule", b, "--execute", a, status=1)["error"]["en"]
+
+
 def _text(pdf: Path) -> str:
     program = need("pdftotext")
     return subprocess.run(

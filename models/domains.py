@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.errors import OutOfRange
-from models.sampling import SampleEstimate, _labels, _positive, column, fit_regression, table
+from models.sampling import SampleEstimate, _enough, _labels, _positive, column, fit_regression, table
 
 _F = NDArray[np.float64]
 
@@ -53,6 +53,36 @@ def domain_means(
         mean = float(np.average(values[own], weights=w[own]))
         out[name] = _domain(mean, values[own] - mean, w[own], finite, 1, "domain mean")
     return out
+
+
+def post_stratified(
+    y: ArrayLike, stratum: Sequence[str], size: Mapping[str, float], population: float | None = None
+) -> SampleEstimate:
+    """Mean of a simple random sample whose strata were known only afterwards (a map's classes, say).
+
+    ``V = (1 - n/N) (sum W_h s_h^2 / n + sum (1 - W_h) s_h^2 / n^2)``.
+
+    Parameters
+    ----------
+    size : mapping of stratum to float
+        Area or units; weights are their shares.
+
+    References
+    ----------
+    Cochran (1977) 5A.9.
+    """
+    values = column("y", y)
+    n = values.size
+    names = _labels("stratum", stratum, n, size)
+    finite = 1.0 if population is None else 1.0 - n / population
+    whole = float(sum(size.values()))
+    mean = variance = 0.0
+    for name, area in size.items():
+        own, share = values[names == name], area / whole
+        _enough(own.size, 1, f"stratum {name}")
+        mean += share * float(own.mean())
+        variance += finite * float(own.var(ddof=1)) * (share / n + (1.0 - share) / n**2)
+    return SampleEstimate(mean, variance, n - len(size), n, len(size), "post-stratified")
 
 
 def greg_domains(

@@ -6,7 +6,7 @@ included, robust to a wrong model). Points are single, not clusters.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -98,6 +98,58 @@ def two_phase(
     fit, at = _fit(y, z, np.average(first, axis=0, weights=weights))
     predicted = np.column_stack([np.ones(n1), first]) @ fit.coefficients
     return _result(fit, column("y", y), at, float(predicted.var(ddof=1)) / n1, n1)
+
+
+def two_phase_domain(
+    y: ArrayLike,
+    z: ArrayLike,
+    inside: ArrayLike,
+    z_mean: ArrayLike | None = None,
+    z_first: ArrayLike | None = None,
+) -> TwoPhase:
+    """Mean of a domain by the extended synthetic estimator: the domain's indicator joins the covariates.
+
+    Its residuals inside sum to zero, so that no correction is left over. External variance from the residuals inside.
+
+    Parameters
+    ----------
+    inside : array_like of bool, shape (n2,)
+        Field points that lie in the domain, two at least.
+    z_mean : array_like, shape (k,), optional
+        Covariate means of the domain, where known; or else
+    z_first : array_like, shape (n1_domain, k), optional
+        covariates of the first-phase points that lie in the domain.
+
+    References
+    ----------
+    Mandallaz (2013) Can. J. For. Res. 43: 441-449.
+    """
+    member = np.asarray(inside, dtype=bool)
+    values = column("y", y)
+    covariates = table("z", z, values.size)
+    if member.sum() < 2 or member.all() or (z_mean is None) == (z_first is None):
+        raise OutOfRange(
+            en=f"Expected two or more of the {member.size} field points inside the domain, one or more outside, and either z_mean or z_first; "
+            f"got {int(member.sum())} inside.",
+            ja=f"領域内に2点以上・領域外に1点以上の現地点（全{member.size}点）と、z_mean または z_first のいずれか一方が必要です（領域内 {int(member.sum())} 点）。",
+        )
+    extended = np.column_stack([covariates, member])
+    first_phase, n1 = 0.0, None
+    if z_first is not None:
+        first = table("z_first", z_first, np.asarray(z_first).shape[0])
+        n1 = first.shape[0]
+        at = np.concatenate([first.mean(axis=0), [1.0]])
+    else:
+        at = np.concatenate([np.atleast_1d(np.asarray(z_mean, dtype=np.float64)), [1.0]])
+    fit, whole = _fit(values, extended, at)
+    if z_first is not None:
+        predicted = (
+            np.column_stack([np.ones(first.shape[0]), first, np.ones(first.shape[0])]) @ fit.coefficients
+        )
+        first_phase = float(predicted.var(ddof=1)) / first.shape[0]
+    found = _result(fit, values, whole, first_phase, n1)
+    residual = fit.residuals[member]
+    return replace(found, external_variance=float(residual.var(ddof=1)) / residual.size + first_phase)
 
 
 def _fit(y: ArrayLike, z: ArrayLike, z_mean: ArrayLike) -> tuple[Regression, _F]:

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
-from models.domains import class_areas, domain_means, greg_domains
+from models.domains import class_areas, domain_means, greg_domains, post_stratified
 from models.errors import OutOfRange
 from models.sampling import greg, horvitz_thompson, pps, ratio, satterthwaite, srs, stratified
 
@@ -160,6 +160,28 @@ def test_a_domain_that_is_the_population_has_its_mean_and_variance():
     found = domain_means(y, ["a"] * 4, population=40)["a"]
     whole = srs(y, 40)
     assert (found.value, found.variance) == pytest.approx((whole.value, whole.variance))
+
+
+def test_post_stratified_mean_is_greg_on_the_stratum(idaho):
+    rows, counties = idaho
+    own = [r for r in rows if r["COUNTYFIPS"] == "16055"]
+    y, forest = [float(r["BA_TPA_ADJ"]) for r in own], [r["tnt"] for r in own]
+    size = {"1": float(counties["16055"]["tnt.1"]), "2": float(counties["16055"]["tnt.2"])}
+    found = post_stratified(y, forest, size, 418_623)
+    other = greg(y, [float(t == "2") for t in forest], [size["2"]], 418_623)
+    assert found.value == pytest.approx(other.value, abs=0.02)  # shares sum to one to four digits only
+
+
+def test_post_stratified_variance_meets_the_spread_of_samples():
+    rng = np.random.default_rng(12)
+    names = np.repeat(["a", "b"], [300, 100])
+    y = np.where(names == "a", 10.0, 30.0) + rng.normal(0, 4, 400)
+    found = []
+    for _ in range(3000):
+        s = rng.choice(400, 40, replace=False)
+        found.append(post_stratified(y[s], names[s], {"a": 300, "b": 100}, 400))
+    assert np.mean([f.value for f in found]) == pytest.approx(y.mean(), abs=0.06)
+    assert np.mean([f.variance for f in found]) == pytest.approx(np.var([f.value for f in found]), rel=0.1)
 
 
 def test_areas_of_olofsson_2014_with_their_intervals():

@@ -9,7 +9,7 @@ from models.errors import OutOfRange
 from models.model_based import Correlation, hybrid_mean, model_based_mean, variance_of_mean
 from models.sampling import greg
 from models.small_area import eblup_area, eblup_unit
-from models.two_phase import two_phase, two_phase_exhaustive
+from models.two_phase import two_phase, two_phase_domain, two_phase_exhaustive
 
 # Battese, Harter, Fuller (1988) JASA 83, table 1: county, corn ha, pixels of corn, of soybeans per segment
 CORN = (
@@ -186,6 +186,22 @@ def test_a_first_phase_sample_adds_the_variance_of_its_predictions():
         added = getattr(found, kind) - getattr(known, kind)
         assert added == pytest.approx(predicted.var(ddof=1) / 300, rel=1e-9)
     assert found.estimate("external").degrees_of_freedom == 38
+
+
+def test_a_domain_by_the_extended_estimator_leaves_no_residual_inside():
+    rng = np.random.default_rng(13)
+    z = rng.uniform(5, 30, 50)
+    inside = np.arange(50) < 12
+    y = 20 + 5 * z + 8 * inside + rng.normal(0, 9, 50)
+    found = two_phase_domain(y, z, inside, z_mean=[18.0])
+    line = found.coefficients[0] + found.coefficients[1] * z[inside] + found.coefficients[2]
+    assert (y[inside] - line).mean() == pytest.approx(0.0, abs=1e-9)
+    assert found.value == pytest.approx(y[inside].mean() + found.coefficients[1] * (18.0 - z[inside].mean()))
+    assert found.external_variance == pytest.approx((y[inside] - line).var(ddof=1) / 12)
+    sampled = two_phase_domain(y, z, inside, z_first=rng.uniform(5, 30, (80, 1)))
+    assert sampled.n1 == 80 and sampled.g_weight_variance > found.g_weight_variance / 2
+    with pytest.raises(OutOfRange, match="inside"):
+        two_phase_domain(y, z, np.arange(50) < 1, z_mean=[18.0])
 
 
 def test_two_phase_variance_meets_the_spread_of_repeated_samples():

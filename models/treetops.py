@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from models.errors import OutOfRange
 
-_KERNEL = (1, 2, 1)
-FINER = 16
+FINER = 16  # weight of the kernel 1-2-1 in both directions
+_SMALL = 2**31 // FINER**2
 STRIP_ROWS = 64
 STRIP_CELLS = 65_536
 _Index = NDArray[np.int64]
@@ -65,22 +65,24 @@ def smooth(heights: NDArray[np.integer], valid: NDArray[np.bool_]) -> NDArray[np
     return out
 
 
-def _smooth(heights: NDArray[np.integer], valid: NDArray[np.bool_]) -> NDArray[np.int64]:
-    if valid.all():
-        weighted = heights.astype(np.int64)
-        weight = _convolve(np.ones((heights.shape[0], 1), dtype=np.int64), 0) * _convolve(
-            np.ones((1, heights.shape[1]), dtype=np.int64), 1
-        )
+def _smooth(heights: NDArray[np.integer], valid: NDArray[np.bool_]) -> NDArray[np.integer]:
+    whole = bool(valid.all())
+    known = heights if whole else np.where(valid, heights, 0)
+    small = bool(known.size) and max(abs(int(known.min())), abs(int(known.max()))) < _SMALL
+    total = _convolve(_convolve(known.astype(np.int32 if small else np.int64), 0), 1)
+    if whole:
+        along, across = (np.ones((n, 1), dtype=total.dtype) for n in heights.shape)
+        weight = _convolve(along, 0) * _convolve(across, 0).T
     else:
-        weighted = np.where(valid, heights, 0).astype(np.int64)
-        weight = _convolve(_convolve(valid.astype(np.int64), 0), 1)
-    weighted = _convolve(_convolve(weighted * FINER, 0), 1)
-    return np.where(weight > 0, weighted // np.maximum(weight, 1), 0)
+        weight = _convolve(_convolve(valid.astype(total.dtype), 0), 1)
+    partly = np.nonzero(weight != FINER)  # elsewhere 16 times the sum over a weight of 16 is the sum
+    total[partly] = total[partly] * FINER // np.maximum(weight[partly], 1)
+    return total
 
 
-def _convolve(values: NDArray[np.int64], axis: int) -> NDArray[np.int64]:
+def _convolve(values: NDArray[Any], axis: int) -> NDArray[Any]:
     """Sums with weights 1-2-1 along an axis; nothing lies beyond the ends."""
-    out = values * _KERNEL[1]
+    out = 2 * values
     along, by = np.moveaxis(out, axis, 0), np.moveaxis(values, axis, 0)
     along[1:] += by[:-1]
     along[:-1] += by[1:]

@@ -85,12 +85,16 @@ def find_treetops(
     surface = heights_mm.astype(np.int64)
     passes = smoothing_passes(grid.pixel_um) if settings.smoothed else 0
     for done in range(passes):
-        surface = smooth(surface, valid) // (1 if done == 0 else FINER)
+        surface = smooth(surface, valid)
+        if done:
+            surface //= FINER
     height = highest if passes else heights_mm
     rows, cols = raster_treetops(
         surface, valid, height, grid.pixel_um / 1000.0, settings.window, settings.minimum_mm
     )
-    return Treetops(grid.centres_x_mm()[cols], grid.centres_y_mm()[rows], highest[rows, cols])
+    return Treetops(
+        grid.centres_x_mm()[cols], grid.centres_y_mm()[rows], highest[rows, cols].astype(np.int64)
+    )
 
 
 def smoothing_passes(pixel_um: int) -> int:
@@ -98,9 +102,9 @@ def smoothing_passes(pixel_um: int) -> int:
     return max(round((SMOOTHED_OVER_MM * 1000 / pixel_um) ** 2), 1)
 
 
-def _highest_of_nine(heights_mm: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _highest_of_nine(heights_mm: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArray[np.int32]:
     low = int(heights_mm[valid].min()) if valid.any() else 0
-    filled = np.where(valid, heights_mm, low).astype(np.int64)
+    filled = np.where(valid, heights_mm, np.int32(low))
     for axis in (0, 1):
         before = np.moveaxis(filled, axis, 0)
         filled = filled.copy()

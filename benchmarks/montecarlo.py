@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures as one flat object")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     arguments = parser.parse_args()
-    iterations, rounds = (4_000, 5) if arguments.quick else (10_000, 7)
+    iterations, rounds = (3_000, 4) if arguments.quick else (10_000, 7)
     trees, sampling, errors = made(plots=60, per_plot=25)
     work = (trees, sampling, errors)
     seconds, processor = in_turns(

@@ -121,11 +121,11 @@ class Outcome:
     oracle_stock: _F
 
 
-def run(scenario: Scenario, carbon: tuple[StemCarbon, ...], projects: int) -> Outcome:
+def run(scenario: Scenario, carbon: tuple[StemCarbon, ...], projects: int, seed: str = SEED) -> Outcome:
     """Draw and analyse at least `projects`, block by block."""
     parts = []
     for block in range(-(-projects // BLOCK)):
-        sample, truth = draw_block(scenario, carbon, SEED, block)
+        sample, truth = draw_block(scenario, carbon, seed, block)
         if scenario.analysis == "paired":
             change = analyse(sample, scenario.declared)
         else:
@@ -289,6 +289,7 @@ def main() -> None:
     parser.add_argument("--projects", type=int)
     parser.add_argument("--gated", action="store_true", help="only the rows that must hold")
     parser.add_argument("--only", help="scenarios whose name holds this text")
+    parser.add_argument("--seed", default=SEED, help="any text: other text, other projects")
     parser.add_argument("--markdown", type=Path, help="write the table here")
     arguments = parser.parse_args()
     projects = arguments.projects or (1_000 if arguments.quick else 10_000)
@@ -304,7 +305,7 @@ def main() -> None:
     print(f"{'':62s}" + " ".join(f"{h:>12s}" for h in HEAD))
     for scenario in chosen:
         many = max(BLOCK, projects // 10) if scenario.analysis in SLOW else projects
-        rows[scenario.name] = figures(scenario, run(scenario, carbon, many))
+        rows[scenario.name] = figures(scenario, run(scenario, carbon, many, arguments.seed))
         mark = "gate " if scenario.gated else "     "
         print(
             f"{mark}{scenario.name:57s}" + " ".join(f"{v:>12s}" for v in line(rows[scenario.name])),

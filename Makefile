@@ -6,7 +6,7 @@ STAMP   = $(VENV)/.installed
 OUT    ?= out/demo
 ARGS   ?=
 
-.PHONY: help demo test lint types imports contracts bench lock wheel clean
+.PHONY: help demo test lint types imports contracts bench gas lock wheel clean
 
 help:            ## say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -37,12 +37,21 @@ imports: $(STAMP) ## the one-way import contract
 contracts:       ## rebuild the contracts, compare with the committed artifacts, run the forge tests (needs Node)
 	bash registry/contracts/check.sh
 
-bench: $(STAMP)  ## every benchmark, as a ratio to its peer
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+$(VENV)/.bench: $(STAMP) requirements/bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.txt
+	@touch $@
+
+BENCHMARKS = coverage demo_seeds faults forest gas memory montecarlo split_simulation trees volume zonal
+bench: $(VENV)/.bench ## every benchmark, as a ratio to its peer (ARGS=--quick: each within 50 s)
+	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py $(ARGS) || exit 1; done
+
+gas: $(STAMP)    ## gas of every act on the chain, beside its peers
+	$(BIN)/python benchmarks/gas.py $(ARGS)
 
 lock:            ## write the lock files anew (needs uv)
 	uv pip compile -q pyproject.toml --all-extras --group dev --universal --generate-hashes --no-emit-index-url --no-header -o requirements/all.txt
 	uv pip compile -q pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -o requirements/base.txt
+	uv pip compile -q --group bench -c requirements/all.txt --universal --generate-hashes --no-emit-index-url --no-header -o requirements/bench.txt
 
 wheel: $(STAMP)  ## the wheel that a buyer verifies with
 	$(BIN)/python -m hatchling build -t wheel -d dist

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyogrio
 import pytest
@@ -9,7 +11,7 @@ import rasterio
 import shapely
 from pyproj import Transformer
 
-from models.zonal import zonal_sums
+from models.zonal import zonal_quantiles, zonal_sums
 from mrv.geometry import Grid, grid_of
 from mrv.zonal import centre_zones, exact_zones, sums_in_strips
 
@@ -72,3 +74,37 @@ def test_no_zones_and_zones_beside_the_raster_have_no_pixels():
     beside = exact_zones(grid, {"far": [[(90_000, 0), (95_000, 0), (95_000, 9000)]]})
     assert beside.covered_m2().tolist() == [0.0]
     assert np.isnan(zonal_sums(beside.coverage, np.ones((10, 10))).mean[0])
+
+
+def test_sums_and_quantiles_are_those_of_exactextract_given_shares_in_its_single_precision():
+    peer = pytest.importorskip("exactextract", reason="exactextract is not installed")
+    source = pytest.importorskip("exactextract.raster").NumPyRasterSource
+    grid = Grid(6674, 0, 400_000_000, 10_000_000, 40, 50)
+    rng = np.random.default_rng(12)
+    band = rng.normal(20, 5, (40, 50))
+    angle = np.linspace(0, 2 * np.pi, 12)[:-1]
+    rings = {}
+    for number in range(40):
+        radius = rng.uniform(20_000, 70_000, angle.size)
+        ring = rng.uniform(60_000, 330_000, 2) + radius[:, None] * np.column_stack(
+            [np.cos(angle), np.sin(angle)]
+        )
+        rings[str(number)] = [np.rint(ring).astype(int).tolist()]
+    features = [
+        {
+            "type": "Feature",
+            "properties": {},
+            "geometry": {"type": "Polygon", "coordinates": [[[x / 1000, y / 1000] for x, y in [*r, r[0]]]]},
+        }
+        for (r,) in rings.values()
+    ]
+    wanted = ["sum", "count", "quantile(q=0.1)", "median"]
+    raster = source(band, xmin=0, ymin=0, xmax=500, ymax=400)
+    found = [f["properties"] for f in peer.exact_extract(raster, features, wanted)]
+    exact = exact_zones(grid, rings).coverage
+    single = replace(exact, share=exact.share.astype(np.float32).astype(np.float64))
+    sums, quantiles = zonal_sums(single, band), zonal_quantiles(single, band, [0.1, 0.5])
+    assert sums.total == pytest.approx([f["sum"] for f in found], rel=1e-12)
+    assert sums.weight == pytest.approx([f["count"] for f in found], rel=1e-12)
+    assert quantiles == pytest.approx(np.array([[f["quantile_10"], f["median"]] for f in found]), rel=1e-9)
+    assert zonal_sums(exact, band).mean == pytest.approx(sums.mean, rel=1e-6)

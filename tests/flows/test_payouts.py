@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from sqlalchemy import update
 
+from apps.demo.survey_files import DemoFiles
 from flows import work
 from flows.definition import DefinitionError, Payee, definition_of, read_definition
 from flows.settings import Workspace
@@ -23,6 +24,7 @@ from registry.claimstruct import project_key
 from registry.households import BreakdownMismatch
 from registry.payouts import PayoutRefused, message
 from registry.zengin import BankAccount, Requester, ZenginRefused
+from tests.apps.samples import PLAN
 from tests.flows.conftest import PROJECT
 
 YEN = 10**6
@@ -207,28 +209,64 @@ def test_a_cancelled_run_and_a_returned_transfer_are_due_again(ws: Workspace) ->
     assert made.line("owner-b").paid_total == 0 and made.banks[0].paid == second.lines[0].yen * YEN
 
 
-def test_planning_at_once_sets_the_money_aside_once(ws: Workspace) -> None:
-    earned_and_settled(ws)
-    code = (
-        "import sys; from datetime import date; from flows.settings import Workspace\n"
-        "from flows.work import payouts; from registry.payouts import PayoutRefused\n"
-        "try: payouts.plan_payout(Workspace.open(sys.argv[1]), sys.argv[2], date(2026, 12, 25)); print('planned')\n"
-        "except PayoutRefused: print('refused')"
-    )
-    command = [sys.executable, "-c", code, str(ws.root), PROJECT]
-    with ThreadPoolExecutor(3) as pool:
-        said = list(
-            pool.map(
-                lambda _: (
-                    subprocess.run(
-                        command, capture_output=True, text=True, check=True, env=dict(os.environ)
-                    ).stdout
-                ),
-                range(3),
-            )
-        )
-    assert sorted(said) == ["planned\n", "refused\n", "refused\n"]
-    assert len(payouts.payout_runs(ws, PROJECT)) == 1
+@pytest.fixture
+def bare_ws(tmp_path: Path, catalogue_url: str, demo_files: DemoFiles) -> Workspace:
+    """Nothing measured, shares by the fixed table, on either database."""
+    made = Workspace.create(tmp_path / "bare", catalogue_url=catalogue_url)
+    definition = read_definition(demo_files.project_toml)
+    work.register_project(made, replace(definition, payees=PAYEES))
+    work.store_plan(made, PLAN)
+    work.set_up_chain(made)
+    work.register_on_chain(made, PROJECT)
+    payouts.set_requester(made, PROJECT, OWN)
+    for payee, account in ACCOUNTS.items():
+        payouts.set_bank_account(made, PROJECT, payee, account)
+    payouts.add_officer(made, PROJECT, "会計 田中", role="treasurer")
+    payouts.add_officer(made, PROJECT, "監事 佐藤", role="auditor")
+    earn(made, 1_000_000)
+    work.settle(made, PROJECT)
+    return made
+
+
+AT_ONCE = """
+import sys
+from datetime import date
+from flows.settings import Workspace
+from flows.work import payouts
+from registry.payouts import PayoutRefused
+ws, project, what = Workspace.open(sys.argv[1]), sys.argv[2], sys.argv[3]
+try:
+    if what == "plan":
+        payouts.plan_payout(ws, project, date(2026, 12, 25))
+    else:
+        payouts.sign_payout(ws, project, 1, "pay", role=what)
+    print("done")
+except PayoutRefused:
+    print("refused")
+"""
+
+
+def at_once(ws: Workspace, *whats: str) -> list[str]:
+    def one(what: str) -> str:
+        command = [sys.executable, "-c", AT_ONCE, str(ws.root), PROJECT, what]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    with ThreadPoolExecutor(len(whats)) as pool:
+        return sorted(pool.map(one, whats))
+
+
+def test_planning_at_once_sets_the_money_aside_once_and_two_who_sign_at_once_approve(
+    bare_ws: Workspace,
+) -> None:
+    assert at_once(bare_ws, "plan", "plan", "plan") == ["done", "refused", "refused"]
+    (record,) = payouts.payout_runs(bare_ws, PROJECT)
+    assert record.state == "planned"
+    assert at_once(bare_ws, "treasurer", "auditor") == ["done", "done"]
+    assert payouts.payout_run(bare_ws, PROJECT, 1).state == "approved"
+    approve(bare_ws, 1, "paid X1")
+    made = sharing.household_statements(bare_ws, PROJECT)
+    assert made.banks[0].paid == record.run.total_yen * YEN
+    bare_ws.catalogue.close()
 
 
 def test_an_altered_record_is_refused(ws: Workspace) -> None:
@@ -275,7 +313,7 @@ def test_a_period_is_half_open_and_two_add_up(ws: Workspace) -> None:
 def test_the_definition_names_plots_ways_of_paying_and_the_basis(
     demo_files: object, tmp_path: object
 ) -> None:
-    file = demo_files.project_toml  # type: ignore[attr-defined]
+    file = demo_files.project_toml
     base = read_definition(file)
     docs = [{**asdict(p), "id": p.payee_id} for p in PAYEES]
     for doc in docs:

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -152,7 +153,8 @@ def anvil():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen([program, "--port", str(port), "--silent"], stdout=subprocess.DEVNULL)
+    command = [program, "--port", str(port), "--silent"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     url = f"http://127.0.0.1:{port}"
     from web3 import Web3
 
@@ -162,7 +164,8 @@ def anvil():
             break
         time.sleep(0.1)
     yield url, w3
-    process.terminate()
+    # The program found may be a wrapper: whatever it started is of its session, and ends too.
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait(10)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ class EmbeddedChain:
         self.clock = clock
         self.chain_id = int(self._store.meta()["chain_id"])
         self._chain = _CancunChain.configure(chain_id=self.chain_id)(AtomicDB(self._store.nodes))
-        self._head: tuple[int, Header] | None = None
+        self._head: tuple[str | None, Header] | None = None
         self._views: dict[tuple[bytes, bool], StateAPI] = {}
 
     @property
@@ -133,9 +134,9 @@ class EmbeddedChain:
     def head(self) -> Header:
         """Header of the newest block, whoever mined it."""
         with self._store.lock:
-            number = self._store.head_number()
-            if self._head is None or self._head[0] != number:
-                self._head = (int(number or 0), self._chain.get_canonical_head())
+            newest = self._store.head_hash()
+            if self._head is None or self._head[0] != newest:
+                self._head = (newest, self._chain.get_canonical_head())
                 self._views.clear()
             return self._head[1]
 
@@ -309,8 +310,17 @@ def _write_genesis(store: ChainStore, funded_wei: Mapping[str, int], chain_id: i
     }
     chain_class = _CancunChain.configure(chain_id=chain_id)
     chain = chain_class.from_genesis(AtomicDB(store.nodes), params, accounts)
-    store.put_meta({"format": str(FORMAT_VERSION), "chain_id": str(chain_id)})
+    fixed = {"format": str(FORMAT_VERSION), "chain_id": str(chain_id), "made_by": _program_version()}
+    store.put_meta(fixed)
     store.put_block(block_doc(chain.get_canonical_head(), [], 0), [])
+
+
+def _program_version() -> str:
+    try:
+        return version("satoyama-mrv")
+    except PackageNotFoundError:
+        # Run from a folder of sources that was never installed.
+        return "?"
 
 
 def _run_message(state: StateAPI, call: Call) -> ComputationAPI:

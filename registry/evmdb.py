@@ -137,30 +137,45 @@ class ChainStore:
         self.nodes = NodeDB(self)
         self._pid = os.getpid()
         if create:
-            with _exclusive(self._lock_path):
+            with exclusive(lock_path(self.path)):
                 self._db = self._connect()
                 for statement in _SCHEMA:
                     self.run(statement)
         else:
             self._db = self._connect()
-        version = self.meta().get("format") if self.is_laid_out() else None
-        if version not in (None, str(FORMAT_VERSION)):
-            raise ChainFileError(
-                en=f"The chain file {path} has format {version}; this program reads format {FORMAT_VERSION}.",
-                ja=f"チェーンのファイル {path} の形式は {version} ですが、このプログラムが読めるのは {FORMAT_VERSION} です。",
-            )
+        self._check_format()
+
+    def _check_format(self) -> None:
+        meta = self.meta() if self.is_laid_out() else {}
+        found = meta.get("format", str(FORMAT_VERSION))
+        if found == str(FORMAT_VERSION):
+            return
+        newer = not found.isdecimal() or int(found) > FORMAT_VERSION
+        raise ChainFileError(
+            en=f"The chain file {self.path} has format {found} (written by version {meta.get('made_by', '?')} of this program); "
+            f"this version reads format {FORMAT_VERSION}. "
+            + ("Use that version or a newer one." if newer else "Use the version that wrote it."),
+            ja=f"チェーンのファイル {self.path} の形式は {found} です(版 {meta.get('made_by', '?')} が作成)。この版が読める形式は "
+            f"{FORMAT_VERSION} です。"
+            + ("その版か、より新しい版を使ってください。" if newer else "作成した版を使ってください。"),
+        )
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(
             self.path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+        except sqlite3.OperationalError:
+            # Locked, full or not writable: not a matter of what the file holds.
+            raise
+        except sqlite3.DatabaseError as error:
+            raise ChainFileError(
+                en=f"{self.path} is no chain file, or is damaged ({error}). Restore a backup.",
+                ja=f"{self.path} はチェーンのファイルではないか、壊れています({error})。バックアップから復元してください。",
+            ) from error
         return db
-
-    @property
-    def _lock_path(self) -> Path:
-        return self.path.with_name(self.path.name + ".lock")
 
     def is_laid_out(self) -> bool:
         """Whether the tables exist (they do not if creation was killed at once)."""
@@ -178,7 +193,7 @@ class ChainStore:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, one process at a time; the head must be read again inside."""
-        with self.lock, _exclusive(self._lock_path):
+        with self.lock, exclusive(lock_path(self.path)):
             self.run("BEGIN IMMEDIATE")
             self.in_transaction = True
             try:
@@ -227,6 +242,11 @@ class ChainStore:
                     (number, int(log["logIndex"], 16), log["address"], *topics, json.dumps(log)),
                 )
 
+    def head_hash(self) -> str | None:
+        """Hash of the newest block; None before genesis."""
+        row = self.run("SELECT hash FROM block ORDER BY number DESC LIMIT 1").fetchone()
+        return None if row is None else str(row[0])
+
     def head_number(self) -> int | None:
         """Number of the newest block; None before genesis."""
         number: int | None = self.run("SELECT max(number) FROM block").fetchone()[0]
@@ -274,8 +294,14 @@ def _doc(row: tuple[str] | None) -> Doc | None:
     return None if row is None else json.loads(row[0])
 
 
+def lock_path(chain_file: Path) -> Path:
+    """The file whose lock every writer of a chain file holds."""
+    return chain_file.with_name(chain_file.name + ".lock")
+
+
 @contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold a lock file; waits for it."""
     # The kernel drops this lock when its holder dies, however it dies.
     with path.open("ab") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -3,6 +3,7 @@
 Nothing here knows Prefect.
 """
 
+from flows.work.chainbackup import backup_chain, restore_chain
 from flows.work.chainroom import (
     accounts,
     deployment,
@@ -68,6 +69,7 @@ __all__ = [
     "approval_of",
     "approve",
     "approved_not_issued",
+    "backup_chain",
     "buy",
     "check_survey",
     "claim_record",
@@ -97,6 +99,7 @@ __all__ = [
     "read_at",
     "register_on_chain",
     "register_project",
+    "restore_chain",
     "retire",
     "reverse",
     "set_up_chain",

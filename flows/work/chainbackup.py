@@ -1,0 +1,85 @@
+"""Backups of a workspace's embedded chain, with the addresses of its contracts beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.outbox import CatalogueEvents
+from flows.settings import Workspace
+from flows.work import chainroom
+from models.errors import SatoyamaError
+from registry.deploy import Deployment
+
+if TYPE_CHECKING:
+    from registry.backup import ChainSummary
+
+CHAIN_FILE, DEPLOYMENT_FILE = "chain.sqlite", "deployment.json"
+
+
+class NoBackup(SatoyamaError):
+    """The chain cannot be backed up or restored from here."""
+
+
+def backup_chain(ws: Workspace, folder: Path) -> ChainSummary:
+    """Write chain and deployment to a new folder; the workspace may be in use meanwhile.
+
+    Raises
+    ------
+    NoBackup
+        If the workspace's chain is not the embedded one.
+    ChainFileError
+        If there is no chain yet, or the folder holds a backup.
+    """
+    from registry.backup import backup
+
+    path = _embedded_file(ws)
+    deployed = chainroom.deployment(ws)
+    made = backup(path, folder / CHAIN_FILE)
+    (folder / DEPLOYMENT_FILE).write_text(json.dumps(deployed.to_doc(), indent=1))
+    return made
+
+
+def restore_chain(ws: Workspace, folder: Path, *, replace: bool = False) -> ChainSummary:
+    """Put a backup in place of the workspace's chain; events are read anew.
+
+    Batches that the outbox has as mined and the restored chain has not are issued again by the next `settle`, with what
+    was signed then. Sales, retirements and payouts made since the backup are gone.
+
+    Parameters
+    ----------
+    replace : bool
+        Allow that blocks are forgotten.
+
+    Raises
+    ------
+    NoBackup
+        If the workspace's chain is not the embedded one, or the folder is no backup.
+    ChainFileError
+        If the backup is not whole, or blocks would be forgotten and `replace` is not set.
+    """
+    from registry.backup import restore
+
+    path, beside = _embedded_file(ws), folder / DEPLOYMENT_FILE
+    if not beside.is_file():
+        raise NoBackup(
+            en=f"{folder} is no backup of a chain: it has no {DEPLOYMENT_FILE}.",
+            ja=f"{folder} はチェーンのバックアップではありません（{DEPLOYMENT_FILE} がありません）。",
+        )
+    deployed = Deployment.from_doc(json.loads(beside.read_text()))
+    restored = restore(folder / CHAIN_FILE, path, replace=replace)
+    shutil.copyfile(beside, ws.chain_folder / DEPLOYMENT_FILE)
+    CatalogueEvents(ws.catalogue, ws.clock).forget(deployed.chain_id, deployed.registry)
+    return restored
+
+
+def _embedded_file(ws: Workspace) -> Path:
+    path = chainroom.chain_config(ws).path
+    if path is None:
+        raise NoBackup(
+            en=f"The chain of the workspace {ws.root} is at its node ({ws.settings.chain_kind}); only the embedded chain is backed up here.",
+            ja=f"作業場所 {ws.root} のチェーンは外部ノード（{ws.settings.chain_kind}）にあります。ここでバックアップできるのは内蔵チェーンだけです。",
+        )
+    return path

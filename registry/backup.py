@@ -1,0 +1,174 @@
+"""A copy of the embedded chain while it is in use, and the way back: both checked whole before they count."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from eth.exceptions import HeaderNotFound
+from eth_utils.crypto import keccak
+
+from registry.embedded import EmbeddedChain
+from registry.evmdb import ChainFileError, exclusive, lock_path
+
+
+@dataclass(frozen=True)
+class ChainSummary:
+    """What a chain file holds. `head_time` in unix seconds."""
+
+    path: Path
+    chain_id: int
+    genesis_hash: str
+    head: int
+    head_hash: str
+    head_time: int
+
+
+def summary(path: Path) -> ChainSummary:
+    """Read a chain file from end to end.
+
+    Raises
+    ------
+    ChainFileError
+        If it is missing, damaged, of another format, or its blocks, index and state do not fit together.
+    """
+    chain = EmbeddedChain(path)
+    try:
+        broken = _fault(chain)
+        if broken:
+            raise _damaged(path, broken)
+        first, last = chain.header(0), chain.head()
+        return ChainSummary(
+            path, chain.chain_id, _hex(first.hash), last.block_number, _hex(last.hash), last.timestamp
+        )
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, str(error)) from error
+    finally:
+        chain.close()
+
+
+def _fault(chain: EmbeddedChain) -> str | None:
+    found = [row[0] for row in chain.store.run("PRAGMA integrity_check").fetchall()]
+    if found != ["ok"]:
+        return f"SQLite: {found[0]}"
+    parent = None
+    for number, block_hash in chain.store.run("SELECT number, hash FROM block ORDER BY number").fetchall():
+        try:
+            header = chain.header(number)
+        except (KeyError, HeaderNotFound):
+            return f"block {number} has no header"
+        if _hex(header.hash) != block_hash:
+            return f"block {number} is indexed as {block_hash}"
+        if parent is not None and header.parent_hash != parent:
+            return f"block {number} does not follow the one before it"
+        parent = header.hash
+    if chain.head().hash != parent:
+        return "the head is not the last block"
+    for key, value in chain.store.run("SELECT key, value FROM kv WHERE length(key) = 32"):
+        if keccak(value) != key:
+            return f"the node 0x{bytes(key).hex()} is not what its hash says"
+    try:
+        # The state's root node must be there; a missing one shows at the first read.
+        chain.balance(b"\x00" * 20)
+    except KeyError:
+        return "the state of the last block is missing"
+    return None
+
+
+def backup(path: Path, target: Path) -> ChainSummary:
+    """Copy the chain to a single file, at a whole block, while others may be using it.
+
+    Raises
+    ------
+    ChainFileError
+        If there is no chain at `path`, or `target` exists.
+    """
+    if not path.is_file():
+        raise ChainFileError(
+            en=f"There is no chain at {path} to back up.",
+            ja=f"バックアップするチェーンのファイルがありません: {path}",
+        )
+    if target.exists():
+        raise ChainFileError(
+            en=f"{target} exists. Choose another name; a backup is never overwritten.",
+            ja=f"{target} はすでにあります。別の名前を指定してください。バックアップは上書きしません。",
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as folder:
+        copy = Path(folder) / "chain.sqlite"
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as made:
+            source.backup(made)
+        found = summary(copy)
+        with closing(sqlite3.connect(copy)) as made:
+            # One file, with nothing left beside it.
+            made.execute("PRAGMA journal_mode = DELETE")
+        with copy.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(copy, target)
+    return ChainSummary(**{**found.__dict__, "path": target})
+
+
+def restore(source: Path, path: Path, *, replace: bool = False) -> ChainSummary:
+    """Put a backup in the chain's place, in one SQLite transaction; programs that have the chain open go on with it.
+
+    Parameters
+    ----------
+    replace : bool
+        Allow that blocks are forgotten, or that another chain is put in place.
+
+    Raises
+    ------
+    ChainFileError
+        If the backup is not whole, or blocks would be forgotten and `replace` is not set.
+    """
+    if not source.is_file():
+        raise ChainFileError(
+            en=f"There is no backup at {source}.", ja=f"バックアップのファイルがありません: {source}"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".restore-") as folder:
+        copy = Path(folder) / "chain.sqlite"
+        # The backup itself may lie on a medium that cannot be written, which SQLite's log would need.
+        shutil.copyfile(source, copy)
+        found = summary(copy)
+        with exclusive(lock_path(path)):
+            if path.is_file() and not replace:
+                _refuse_to_forget(path, copy, found, source)
+            with closing(sqlite3.connect(copy)) as whole, closing(sqlite3.connect(path)) as here:
+                whole.backup(here)
+    return ChainSummary(**{**found.__dict__, "path": path})
+
+
+def _refuse_to_forget(path: Path, copy: Path, found: ChainSummary, source: Path) -> None:
+    here = summary(path)
+    with closing(sqlite3.connect(copy)) as whole:
+        row = whole.execute("SELECT hash FROM block WHERE number = ?", (here.head,)).fetchone()
+    if row is not None and row[0] == here.head_hash:
+        return
+    if here.genesis_hash != found.genesis_hash:
+        raise ChainFileError(
+            en=f"{source} is a backup of another chain than the one at {path}. Restore it elsewhere, or say that it is to replace this one.",
+            ja=f"{source} は {path} とは別のチェーンのバックアップです。別の場所に復元するか、置き換えを明示してください。",
+        )
+    raise ChainFileError(
+        en=f"The chain at {path} stands at block {here.head}, the backup {source} at {found.head}: what came since would be "
+        "forgotten, sales and payouts included. Say that it is to be replaced if that is meant.",
+        ja=f"{path} のチェーンはブロック {here.head}、バックアップ {source} は {found.head} です。復元すると、販売や支払を含む"
+        "その後の記録が失われます。意図したものであれば、置き換えを明示してください。",
+    )
+
+
+def _damaged(path: Path, why: str) -> ChainFileError:
+    return ChainFileError(
+        en=f"The chain file {path} is damaged ({why}). Restore a backup.",
+        ja=f"チェーンのファイル {path} が壊れています({why})。バックアップから復元してください。",
+    )
+
+
+def _hex(value: bytes) -> str:
+    return "0x" + value.hex()

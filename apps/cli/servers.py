@@ -50,3 +50,22 @@ def serve_chain(session: Session, port: int) -> None:
     assert config.path is not None
     session.tell(f"JSON-RPC on http://127.0.0.1:{port}/", f"JSON-RPC: http://127.0.0.1:{port}/")
     answer(config.path, port)
+
+
+@chain.command("yen")
+@click.argument("role")
+@click.argument("amount", type=click.IntRange(min=1))
+@click.pass_obj
+def give_yen(session: Session, role: str, amount: int) -> None:
+    """Give a role development yen, which are worth nothing; a real stablecoin refuses.
+
+    \b
+    Example: satoyama chain yen buyer 100000
+    """
+    from flows import work
+
+    ws = session.open()
+    units = amount * 10 ** work.open_port(ws).yen_decimals()
+    work.give_test_yen(ws, role, units)
+    session.tell(f"{role} got {amount:,} development yen", f"{role} に開発用の円 {amount:,} を渡しました")
+    session.result({"role": role, "base_units": units})

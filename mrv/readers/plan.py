@@ -139,7 +139,7 @@ def file_plan(blob: Blob, manifest: Manifest | None, findings: Findings) -> File
     """What was found of one file and will be done with it."""
     roles = {entry.path: role for role, entry in manifest.files.items()} if manifest else {}
     role = "manifest" if blob.name == MANIFEST else roles.get(blob.name, "")
-    does = ("kept in quarantine", "隔離して保存") if findings.refused else _WORK[role]
+    does = ("stays in quarantine when handed in", "隔離して保存") if findings.refused else _WORK[role]
     notes = findings.notes.get(blob.name, [])
     return FilePlan(
         name=blob.name,
@@ -183,9 +183,9 @@ def _verdict(plan: IntakePlan, english: bool) -> str:
     if survey is None:
         count = len(plan.refusals)
         return (
-            f"REFUSED: {count} to mend. Nothing is lost: the upload stays in quarantine."
+            f"REFUSED: {count} to mend. Nothing is lost: what is handed in and refused stays in quarantine."
             if english
-            else f"不受理: {count}件を直してください。データは隔離領域に残ります。"
+            else f"不受理: {count}件を直してください。提出して不受理となったデータは隔離領域に残ります。"
         )
     area_ha = sum(p.area_mm2 for p in survey.plots) / 1e10
     trees = len(survey.trees) if survey.trees is not None else 0

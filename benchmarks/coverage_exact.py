@@ -9,9 +9,10 @@ import numpy as np
 from coverage_world import SPECIES, Declared, Sample
 
 from models.simulator.cells import CELL_HA
-from mrv.change import Visit, estimate_change
+from mrv.change import estimate_change
 from mrv.credits import make_claim
 from mrv.errors import ClaimRefused
+from mrv.pairing import Visit
 from mrv.project import DeclaredErrors, MonitoringPlan, Project
 from mrv.results import Canopy, Change, History, Inventory, TreeStock, ZoneHeight
 from mrv.survey import Plot, SamplePlot, Survey

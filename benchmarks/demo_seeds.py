@@ -18,8 +18,9 @@ from apps.demo.definition import SCENARIOS, read_project
 from apps.demo.site import SimulatedSite, SurveyValues, simulate_site, survey_values
 from mrv.biomass import measure_inventory
 from mrv.canopy import quantise_heights, zone_heights
-from mrv.change import Visit, estimate_change
+from mrv.change import estimate_change
 from mrv.methodology.deduction import POLICIES, half_width_g
+from mrv.pairing import Visit
 from mrv.project import MonitoringPlan
 from mrv.results import Canopy, Change, ZoneHeight
 from mrv.survey import Survey

@@ -7,30 +7,18 @@ height; each plot is a stratum. All arithmetic is exact; grams are rounded half-
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
 from fractions import Fraction
 
 from models.estimators import StratifiedRegression, Stratum, stratified_regression
-from mrv.errors import Problem, Refusal
 from mrv.methodology.ledgers import jcredit_ledger
+from mrv.pairing import Visit, check_pair
 from mrv.project import DeclaredErrors, MonitoringPlan
 from mrv.quantise import round_fraction, sqrt_ceil
-from mrv.results import Canopy, Change, Estimate, Inventory, PlotChange, TreeStock, ZoneHeight
-from mrv.survey import SamplePlot, Survey
+from mrv.results import Canopy, Change, Estimate, PlotChange, TreeStock, ZoneHeight
 
 COMPONENTS = ("growth", "recruited", "replanted", "thinned", "cut", "died")
 PPM = 1_000_000
 Density = list[Fraction]
-
-
-@dataclass(frozen=True)
-class Visit:
-    """One survey with what the first two stages made of it."""
-
-    survey: Survey
-    canopy: Canopy
-    inventory: Inventory
 
 
 def estimate_change(first: Visit, last: Visit, plan: MonitoringPlan) -> Change:
@@ -42,7 +30,7 @@ def estimate_change(first: Visit, last: Visit, plan: MonitoringPlan) -> Change:
         If sample plots or trees are not tagged, a tree of the first date is not accounted for at the last, a sample plot of
         the plan is missing, or plots differ from the plan.
     """
-    _check_pair(first, last, plan)
+    check_pair(first, last, plan)
     sample = _Sample(first, last, plan)
     by_date = {
         "first": sample.regression(first.canopy),
@@ -264,150 +252,3 @@ class _Declared:
 def _total(regression: StratifiedRegression, y: Sequence[Fraction], plot: str | None) -> Fraction:
     totals = regression.totals(y)
     return totals[plot] if plot is not None else sum(totals.values(), Fraction(0))
-
-
-def _check_pair(first: Visit, last: Visit, plan: MonitoringPlan) -> None:
-    problems = [
-        *_check_plots(first, last, plan),
-        *_check_samples(first, last, plan),
-        *_check_trees(first, last, plan),
-        *_check_species(first, last, plan),
-    ]
-    if first.survey.day >= last.survey.day:
-        problems.append(_order_problem(first.survey.day, last.survey.day, last.survey.survey_id))
-    if problems:
-        raise Refusal(problems)
-
-
-def _order_problem(first: date, last: date, where: str) -> Problem:
-    return Problem(
-        code="change.dates",
-        where=where,
-        expected_en=f"a survey after {first}",
-        expected_ja=f"{first} より後の調査",
-        got_en=f"one of {last}",
-        got_ja=f"{last} の調査",
-        todo_en="Name the surveys in order of time.",
-        todo_ja="調査を時系列順に指定してください。",
-    )
-
-
-def _check_plots(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Problem]:
-    problems = []
-    planned = set(plan.treatments)
-    for visit in (first, last):
-        got = {p.plot_id for p in visit.survey.plots}
-        if got != planned:
-            problems.append(
-                Problem(
-                    code="change.plots_differ_from_plan",
-                    where=visit.survey.survey_id,
-                    expected_en=f"plots {sorted(planned)} as planned",
-                    expected_ja=f"計画どおりの区画 {sorted(planned)}",
-                    got_en=str(sorted(got)),
-                    got_ja=str(sorted(got)),
-                    todo_en="Hand in all plots of the plan; no plot may be left out after the plan was stored.",
-                    todo_ja="計画の全区画を提出してください。計画保存後に区画を外すことはできません。",
-                )
-            )
-        for zone in (*visit.canopy.plots, *visit.canopy.sample_plots):
-            if zone.valid == 0:
-                problems.append(
-                    Problem(
-                        code="change.no_canopy_in_zone",
-                        where=f"{visit.survey.survey_id} {zone.zone_id}",
-                        expected_en="canopy heights inside the polygon",
-                        expected_ja="ポリゴン内の樹冠高",
-                        got_en="no valid pixel",
-                        got_ja="有効画素なし",
-                        todo_en="Fly the plot again or correct its polygon.",
-                        todo_ja="再撮影するか、ポリゴンを修正してください。",
-                    )
-                )
-    return problems
-
-
-def _check_samples(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Problem]:
-    problems = []
-    for visit in (first, last):
-        tagged = {s.sample_plot_id: s.tagged for s in visit.survey.sample_plots}
-        for sample_plot_id in sorted(plan.sample_plots):
-            if not tagged.get(sample_plot_id, False):
-                missing = sample_plot_id not in tagged
-                problems.append(
-                    Problem(
-                        code="change.sample_plot_missing" if missing else "change.sample_plot_untagged",
-                        where=f"{visit.survey.survey_id} {sample_plot_id}",
-                        expected_en="a permanent, tagged sample plot",
-                        expected_ja="恒久・タグ付きの標準地",
-                        got_en="no such sample plot" if missing else "one without tags",
-                        got_ja="該当なし" if missing else "タグなし",
-                        todo_en="A change is claimed from the same trees at both dates; measure the plan's sample plots.",
-                        todo_ja="変化量は同じ木の再測から求めます。計画の標準地を計測してください。",
-                    )
-                )
-    earlier = {s.sample_plot_id: s for s in first.survey.sample_plots}
-    for s in last.survey.sample_plots:
-        before = earlier.get(s.sample_plot_id)
-        if s.sample_plot_id in plan.sample_plots and before is not None and not _same_corners(before, s):
-            problems.append(
-                Problem(
-                    code="change.sample_plot_moved",
-                    where=f"{last.survey.survey_id} {s.sample_plot_id}",
-                    expected_en=f"the same corners as at the first date ({before.area_mm2 / 1e6:.2f} m²)",
-                    expected_ja=f"初回と同じ範囲（{before.area_mm2 / 1e6:.2f} m²）",
-                    got_en=f"other corners ({s.area_mm2 / 1e6:.2f} m²)",
-                    got_ja=f"別の範囲（{s.area_mm2 / 1e6:.2f} m²）",
-                    todo_en="Permanent sample plots keep their corners.",
-                    todo_ja="恒久標準地の範囲は変更できません。",
-                )
-            )
-    return problems
-
-
-def _same_corners(one: SamplePlot, other: SamplePlot) -> bool:
-    def corners(sample: SamplePlot) -> list[tuple[int, int]]:
-        return sorted({corner for ring in sample.rings_mm for corner in ring})
-
-    return one.area_mm2 == other.area_mm2 and corners(one) == corners(other)
-
-
-def _check_trees(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Problem]:
-    later = {(t.sample_plot_id, t.tag) for t in last.inventory.trees}
-    lost = [
-        t
-        for t in first.inventory.trees
-        if t.status == "alive"
-        and t.sample_plot_id in plan.sample_plots
-        and (t.sample_plot_id, t.tag) not in later
-    ]
-    return [
-        Problem(
-            code="change.tree_not_accounted_for",
-            where=f"{last.survey.survey_id} {t.sample_plot_id} tag {t.tag}",
-            expected_en="a row for every tree that stood at the first date",
-            expected_ja="初回の全立木に対応する行",
-            got_en="none",
-            got_ja="行なし",
-            todo_en="Add the row with its status: alive, cut or dead.",
-            todo_ja="状態（生存・伐採・枯死）を記入した行を追加してください。",
-        )
-        for t in lost[:20]
-    ]
-
-
-def _check_species(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Problem]:
-    species = {t.species for v in (first, last) for t in v.inventory.trees}
-    return [
-        Problem(
-            code="plan.no_declared_error",
-            where=f"monitoring plan, species {name}",
-            expected_en="a declared error of its volume and biomass factors",
-            expected_ja="材積式・係数の誤差の宣言",
-            got_en="none",
-            got_ja="宣言なし",
-            todo_en="Plans are fixed before the second date: declare it when the project starts.",
-            todo_ja="計画は2回目の調査前に確定します。開始時に宣言してください。",
-        )
-        for name in sorted(species - set(plan.declared.shared_factor_cv_ppm))
-    ]

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from models.monte_carlo import KEYS, Draws, Errors, Sampling, TreeDate, Trees, simulate
 from models.monte_carlo_twin import analytic_variance, independent_variance
 from mrv.canopy import read_canopy_mm, zone_heights
-from mrv.change import Visit
 from mrv.errors import Problem, Refusal
 from mrv.geometry import Grid, Ring
+from mrv.pairing import Visit
 from mrv.project import MonitoringPlan, Project
 from mrv.results import Canopy, Change, TreeStock, ZoneHeight, digest_result
 from mrv.tables import Tables

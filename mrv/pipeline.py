@@ -13,10 +13,11 @@ from typing import Any
 from mrv.biomass import measure_inventory
 from mrv.blob import Blob, Sink, canonical_json
 from mrv.canopy import measure_canopy
-from mrv.change import Visit, estimate_change
+from mrv.change import estimate_change
 from mrv.change_model import CanopyVisit, estimate_change_by_model
 from mrv.credits import make_claim, plot_identity
 from mrv.intake import read_survey
+from mrv.pairing import Visit
 from mrv.project import MonitoringPlan, Project
 from mrv.results import (
     Canopy,

@@ -10,6 +10,7 @@ import click
 from apps.cli.say import REFUSED, Session
 
 if TYPE_CHECKING:
+    from registry.checks import Check
     from registry.port import ChainPort
 
 
@@ -50,9 +51,9 @@ def verify(
             bundle = work.evidence_to(session.open(), target, Path(folder) / "evidence.zip")
         port = None if no_chain else _port(session, rpc, deployment)
 
-        def tell(check: object) -> None:
+        def tell(check: Check) -> None:
             if not session.as_json:
-                click.echo(render_check(check, lang))  # type: ignore[arg-type]
+                click.echo(render_check(check, lang))
 
         report = run_checks(bundle, port, evidence_root=root, tell=tell)
     session.result(report.to_doc())

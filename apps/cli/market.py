@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -93,8 +93,8 @@ def retire(
     beneficiary: str,
     purpose: str,
     country: str,
-    first: object,
-    last: object,
+    first: datetime | None,
+    last: datetime | None,
     batch: str | None,
     certificate: Path | None,
 ) -> None:
@@ -124,12 +124,12 @@ def retire(
     session.result(retired.to_doc())
 
 
-def _period(first: object, last: object) -> tuple[date, date] | None:
+def _period(first: datetime | None, last: datetime | None) -> tuple[date, date] | None:
     if first is None and last is None:
         return None
     if first is None or last is None:
         raise click.UsageError("--from and --to go together.")
-    return first.date(), last.date() + timedelta(days=1)  # type: ignore[attr-defined]
+    return first.date(), last.date() + timedelta(days=1)
 
 
 @click.command()

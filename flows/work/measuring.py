@@ -17,10 +17,10 @@ from flows.work.projects import definition_of_project, plan_of
 from models.errors import SatoyamaError
 from mrv import pipeline
 from mrv.blob import Blob, digest_doc
-from mrv.change import Visit
 from mrv.change_model import CanopyVisit
 from mrv.intake import read_survey
 from mrv.maps import write_maps
+from mrv.pairing import Visit
 from mrv.provenance import measuring_digest
 from mrv.results import Canopy, Change, Inventory, canopy_from_doc, change_from_doc, inventory_from_doc
 from mrv.survey import Survey

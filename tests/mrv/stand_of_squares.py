@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from mrv.change import Visit
+from mrv.pairing import Visit
 from mrv.project import DeclaredErrors, MonitoringPlan, Project
 from mrv.results import Canopy, Inventory, TreeStock, ZoneHeight
 from mrv.survey import Action, Plot, SamplePlot, Survey

@@ -11,8 +11,9 @@ from rasterio.transform import from_origin
 
 from mrv.blob import FolderSink, blob_of_file
 from mrv.canopy import measure_canopy
-from mrv.change import Visit, estimate_change
+from mrv.change import estimate_change
 from mrv.maps import MAPS, NODATA_MAP, cell_grid, cell_heights, write_maps
+from mrv.pairing import Visit
 from tests.mrv.stand_of_squares import plan, visits
 
 SIZE = 620

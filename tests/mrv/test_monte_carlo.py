@@ -12,10 +12,11 @@ from apps.demo.site import simulate_site, survey_values
 from benchmarks.demo_seeds import canopy_of, survey_of
 from mrv.biomass import measure_inventory
 from mrv.canopy import _create, quantise_heights
-from mrv.change import Visit, estimate_change
+from mrv.change import estimate_change
 from mrv.errors import Refusal
 from mrv.geometry import Grid
 from mrv.monte_carlo import ASSUMED_ERRORS, DrawnErrors, canopy_slopes, check_change
+from mrv.pairing import Visit
 from mrv.project import MonitoringPlan
 from mrv.results import digest_result
 from mrv.tables import load_tables

@@ -214,15 +214,17 @@ class Sender:
         return _mined(receipt) if receipt is not None and receipt["status"] == 1 else None
 
     def _why_reverted(self, signed: SignedTx, block: int) -> Exception:
-        # The reason is not kept on chain; the same call on the state before it tells.
+        # The reason is not kept on chain. The same call on the state before the block tells it, or on the state after it where
+        # an earlier transaction of the same block was the reason.
         sent = self.w3.eth.get_transaction(HexBytes(signed.tx_hash))
         call: TxParams = {"from": sent["from"], "data": sent["input"], "gas": sent["gas"]}
         if sent.get("to"):
             call["to"] = sent["to"]
-        try:
-            self.w3.eth.call(call, max(0, block - 1))
-        except ContractLogicError as error:
-            return refusal(signed.action, revert_data(error), note=str(error), tx_hash=signed.tx_hash)
+        for state in (max(0, block - 1), block):
+            try:
+                self.w3.eth.call(call, state)
+            except ContractLogicError as error:
+                return refusal(signed.action, revert_data(error), note=str(error), tx_hash=signed.tx_hash)
         return refusal(signed.action, b"", note="reverted in its block", tx_hash=signed.tx_hash)
 
 

@@ -191,9 +191,9 @@ def register_on_chain(ws: Workspace, project_id: str) -> None:
                 definition.challenge_window_s,
                 f"satoyama:{project_id}",
             )
-        except ChainRefused as refused:
-            # Another run registered it in between.
-            if refused.name != "Project_Known":
+        except ChainRefused:
+            # Another run may have registered it in between; only then is the refusal none.
+            if port.project(key) is None:
                 raise
     if definition.payees and port.current_epoch(key) == 0:
         address_of = {p.payee_id: payee_address(ws, p, keys) for p in definition.payees}

@@ -223,9 +223,9 @@ def _pay_out(port: ChainPort, issuer: LocalAccount, project: bytes, payee: str) 
     try:
         return port.claim_for(issuer, project, payee).tx_hash
     except ChainRefused as refused:
-        if refused.name != "Payout_NothingDue":
-            raise
-        return None
+        if refused.name == "Payout_NothingDue" or port.claimable(project, payee) == 0:
+            return None
+        raise
 
 
 def _finish_begun(

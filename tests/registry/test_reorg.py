@@ -17,8 +17,9 @@ from registry.events import BatchIssued
 from registry.issuance import IssuancePlan, Issued, execute, reconcile, to_finish
 from registry.outbox import JsonFileOutbox
 from registry.port import ChainPort
+from registry.refusals import ChainRefused
 from registry.sender import ChainBusy
-from tests.registry.conftest import Anvil, World, contracts_on, new_world, start_anvil
+from tests.registry.conftest import Anvil, World, contracts_on, new_world, sha, start_anvil
 from tests.registry.test_issuance import assert_issued_once, mints, plan_of
 
 DEEP = 4
@@ -112,6 +113,22 @@ def test_a_transaction_replaced_by_another_of_the_account_is_signed_anew(
     issued = running.issued()
     assert issued.event.tx_hash != replaced
     assert_issued_once(world, plan, issued)
+
+
+def test_what_an_earlier_transaction_of_the_same_block_made_impossible_is_refused_by_name(
+    world: World,
+) -> None:
+    rpc(world, "evm_setAutomine", False)
+    port, admin, key = world.port, world["admin"], sha("twice")
+    first, second = [], []
+    with ThreadPoolExecutor(2) as pool:
+        for outcome in (first, second):
+            outcome.append(pool.submit(port.register_project, admin, key, sha("method"), 2_000))
+            until(lambda: len(waiting(world)) == len(first + second))
+        rpc(world, "evm_mine")
+        first[0].result(30)
+        with pytest.raises(ChainRefused, match="Project_Known"):
+            second[0].result(30)
 
 
 def test_a_batch_is_recorded_only_when_it_is_deep_enough(world: World, outbox: JsonFileOutbox) -> None:

@@ -17,7 +17,7 @@ WANTED = {"issue", "issue_per_extra_key", "retire", "deposit_4", "deposit_500", 
 def test_no_act_costs_more_than_its_budget_and_a_deposit_costs_the_same_for_any_number_of_payees(
     tmp_path: Path,
 ) -> None:
-    found = gas.measure(tmp_path, quick=True)
+    found = gas.measure(tmp_path)
     assert found.keys() >= WANTED
     assert gas.over_budget(found) == []
     assert found["deposit_4"] == found["deposit_10"] == found["deposit_500"]

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from fractions import Fraction
 
 from mrv.errors import Problem, Refusal
 from mrv.project import MonitoringPlan
 from mrv.results import Canopy, Inventory
 from mrv.survey import SamplePlot, Survey
+
+# Bounds that no tree of these species passes, to tell a mistyped or retagged tree from a growing one: twice the widest rings and
+# longest shoots of young sugi (some 1.2 cm and 1 m a year), plus reading errors. They refuse; they never correct.
+DBH_MM_PER_YEAR = 25
+DBH_READING_MM = 20
+HEIGHT_MM_PER_YEAR = 2_000
+HEIGHT_READING_MM = 4_000
+DBH_LOSS_MM = 30
+# Every tree of this diameter is tagged at each date, so that a new tag was thinner than this before.
+TAGGED_FROM_MM = 10
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,7 @@ def check_pair(first: Visit, last: Visit, plan: MonitoringPlan) -> None:
         *_check_plots(first, last, plan),
         *_check_samples(first, last, plan),
         *_check_trees(first, last, plan),
+        *_check_growth(first, last, plan),
         *_check_species(first, last, plan),
     ]
     if first.survey.day >= last.survey.day:
@@ -153,8 +166,97 @@ def _check_trees(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Proble
             todo_en="Add the row with its status: alive, cut or dead.",
             todo_ja="状態（生存・伐採・枯死）を記入した行を追加してください。",
         )
-        for t in lost[:20]
+        for t in lost[:MOST_NAMED]
     ]
+
+
+def _check_growth(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Problem]:
+    """Trees that grew beyond any bound, changed species, or rose from the dead: mistyped or retagged, never growth."""
+    if first.survey.trees is None or last.survey.trees is None:
+        return []
+    years = Fraction((last.survey.day - first.survey.day).days, 365)
+    earlier = {(t.sample_plot_id, t.tag): t for t in _rows(first)}
+    problems = []
+    for tree in _rows(last):
+        if tree.sample_plot_id not in plan.sample_plots or tree.status != "alive":
+            continue
+        found = _unlike_growth(earlier.get((tree.sample_plot_id, tree.tag)), tree, years)
+        if found is not None:
+            code, expected_en, expected_ja, got = found
+            problems.append(
+                Problem(
+                    code=code,
+                    where=f"{last.survey.survey_id} {tree.sample_plot_id} tag {tree.tag}",
+                    expected_en=expected_en,
+                    expected_ja=expected_ja,
+                    got_en=got,
+                    got_ja=got,
+                    todo_en="Measure the tree again and correct the row, or give it the tag it had.",
+                    todo_ja="再測して行を直すか、元の番号に戻してください。",
+                )
+            )
+    return problems[:MOST_NAMED]
+
+
+@dataclass(frozen=True)
+class _Row:
+    sample_plot_id: str
+    tag: str
+    species: str
+    status: str
+    dbh_mm: int
+    height_mm: int
+
+
+def _rows(visit: Visit) -> list[_Row]:
+    trees = visit.survey.trees
+    assert trees is not None, "asked only where both visits have a tree list"
+    columns = (trees.sample_plot_id, trees.tag, trees.species, trees.status, trees.dbh_mm, trees.height_mm)
+    return [
+        _Row(str(p), str(t), str(s), str(k), int(d), int(h))
+        for p, t, s, k, d, h in zip(*columns, strict=True)
+    ]
+
+
+def _unlike_growth(before: _Row | None, now: _Row, years: Fraction) -> tuple[str, str, str, str] | None:
+    """Code, what was expected in English and Japanese, and what came; None for a tree that may have grown so."""
+    grown_mm = int(DBH_MM_PER_YEAR * years) + DBH_READING_MM
+    if before is None:
+        limit = TAGGED_FROM_MM + grown_mm
+        if now.dbh_mm <= limit:
+            return None
+        return (
+            "change.new_tag_on_old_tree",
+            f"a new tag on a tree of at most {limit / 10:.1f} cm (thinner ones were not tagged before)",
+            f"新しい番号の木は胸高直径 {limit / 10:.1f} cm 以下",
+            f"{now.dbh_mm / 10:.1f} cm",
+        )
+    if before.status != "alive":
+        return (
+            "change.tree_stands_again",
+            "no living tree",
+            "生立木でないこと",
+            f"alive, {before.status} before",
+        )
+    if before.species != now.species:
+        return ("change.species_changed", before.species, before.species, now.species)
+    change = now.dbh_mm - before.dbh_mm
+    if not -DBH_LOSS_MM <= change <= grown_mm:
+        return (
+            "change.dbh_jump",
+            f"a diameter between {(before.dbh_mm - DBH_LOSS_MM) / 10:.1f} and {(before.dbh_mm + grown_mm) / 10:.1f} cm",
+            f"胸高直径 {(before.dbh_mm - DBH_LOSS_MM) / 10:.1f}〜{(before.dbh_mm + grown_mm) / 10:.1f} cm",
+            f"{now.dbh_mm / 10:.1f} cm",
+        )
+    tallest = before.height_mm + int(HEIGHT_MM_PER_YEAR * years) + HEIGHT_READING_MM
+    if now.height_mm > tallest:
+        return (
+            "change.height_jump",
+            f"a height of at most {tallest / 1000:.1f} m",
+            f"樹高 {tallest / 1000:.1f} m 以下",
+            f"{now.height_mm / 1000:.1f} m",
+        )
+    return None
 
 
 def _check_species(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Problem]:

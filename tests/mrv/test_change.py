@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from mrv.change import estimate_change
 from mrv.errors import Refusal
 from mrv.results import change_from_doc, to_doc
-from mrv.survey import Action
+from mrv.survey import Action, TreeList
 from tests.mrv.stand_of_squares import plan, tree, visits, with_trees
 
 CUT = Action("P0", date(2023, 1, 10), "cut", "1.0", "")
@@ -142,3 +143,56 @@ def test_a_purposive_sample_gives_a_figure_but_no_claim():
     change = estimate_change(first, last, purposive)
     assert not change.creditable
     assert "change.purposive_sample_interval_not_valid" in change.flags
+
+
+def tree_list(rows):
+    columns = list(zip(*rows, strict=True))
+    texts = [np.array(c) for c in columns[:4]]
+    numbers = [np.array(c, dtype=np.int32) for c in columns[4:]]
+    return TreeList(*texts, *numbers, np.zeros(len(rows), dtype=np.int32))
+
+
+def measured(first_row, last_row):
+    """Two visits whose tree lists hold one tree each beside the stocks of the square stand."""
+    first, last = visits()
+    pair = []
+    for visit, row in ((first, first_row), (last, last_row)):
+        rows = [("P0-S0", *row)] if row else [("P0-S0", "0", "hinoki", "alive", 200, 15_000)]
+        pair.append(replace(visit, survey=replace(visit.survey, trees=tree_list(rows))))
+    return pair
+
+
+@pytest.mark.parametrize(
+    ("code", "before", "after"),
+    [
+        ("change.dbh_jump", ("1", "hinoki", "alive", 171, 12_000), ("1", "hinoki", "alive", 711, 13_000)),
+        ("change.dbh_jump", ("1", "hinoki", "alive", 271, 12_000), ("1", "hinoki", "alive", 191, 13_000)),
+        ("change.height_jump", ("1", "hinoki", "alive", 171, 12_000), ("1", "hinoki", "alive", 190, 32_000)),
+        (
+            "change.species_changed",
+            ("1", "hinoki", "alive", 171, 12_000),
+            ("1", "sugi", "alive", 180, 13_000),
+        ),
+        (
+            "change.tree_stands_again",
+            ("1", "hinoki", "dead", 171, 12_000),
+            ("1", "hinoki", "alive", 180, 13_000),
+        ),
+        ("change.new_tag_on_old_tree", None, ("9", "hinoki", "alive", 180, 13_000)),
+    ],
+)
+def test_a_tree_that_cannot_have_grown_so_is_refused_and_named(code, before, after):
+    with pytest.raises(Refusal) as caught:
+        estimate_change(*measured(before, after), plan(2, 3))
+    (problem,) = caught.value.problems
+    assert problem.code == code
+    assert "P0-S0" in problem.where and f"tag {after[0]}" in problem.where
+
+
+def test_a_fast_grower_a_thin_recruit_and_a_broken_top_are_trees_like_any_other():
+    for before, after in (
+        (("1", "hinoki", "alive", 171, 12_000), ("1", "hinoki", "alive", 250, 17_000)),
+        (("1", "hinoki", "alive", 171, 12_000), ("1", "hinoki", "alive", 171, 4_000)),
+        (None, ("9", "hinoki", "alive", 90, 7_000)),
+    ):
+        assert estimate_change(*measured(before, after), plan(2, 3)).change.total_g > 0

@@ -58,13 +58,14 @@ class Accounts:
                 ja=f"アカウント '{role}' を作るにはキーストアのフォルダーが必要ですが、設定されていません。",
             )
         if path.exists() or self._variable(role) in self._environ:
-            raise AccountError(
-                en=f"The account '{role}' already has a key. Remove or rename it first if you mean to replace it.",
-                ja=f"アカウント '{role}' の鍵はすでにあります。取り替える場合は先に移すか消してください。",
-            )
+            raise _has_key(role)
         account: LocalAccount = Account.create()
         sealed = Account.encrypt(account.key, self._password(), kdf="scrypt", iterations=_SCRYPT_N)
-        _write_private(path, json.dumps(sealed, indent=1))
+        try:
+            _write_private(path, json.dumps(sealed, indent=1))
+        except FileExistsError as error:
+            # Another process made one in between.
+            raise _has_key(role) from error
         self._opened[role] = account
         return account
 
@@ -91,7 +92,14 @@ class Accounts:
 
     def load_or_create(self, role: str) -> LocalAccount:
         """The account of `role`, created in the keystore if it has no key yet."""
-        return self.load(role) if self.has(role) else self.create(role)
+        if not self.has(role):
+            try:
+                return self.create(role)
+            except AccountError:
+                # Two programs may find it missing at once; the key that was there first counts for both.
+                if not self.has(role):
+                    raise
+        return self.load(role)
 
     def has(self, role: str) -> bool:
         """Whether `role` has a key."""
@@ -169,6 +177,13 @@ def _checksum(address: str) -> str:
     from eth_utils.address import to_checksum_address
 
     return to_checksum_address(address)
+
+
+def _has_key(role: str) -> AccountError:
+    return AccountError(
+        en=f"The account '{role}' already has a key. Remove or rename it first if you mean to replace it.",
+        ja=f"アカウント '{role}' の鍵はすでにあります。取り替える場合は先に移すか消してください。",
+    )
 
 
 def _write_private(path: Path, text: str) -> None:

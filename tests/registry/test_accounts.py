@@ -7,6 +7,7 @@ import logging
 import stat
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account
@@ -28,6 +29,23 @@ def test_a_created_account_is_found_again_by_its_role(accounts: Accounts, tmp_pa
     again = Accounts(tmp_path / "keys", ENVIRONMENT)
     assert again.load("verifier").key == created.key
     assert Accounts(tmp_path / "keys", {}).addresses() == {"verifier": created.address}
+
+
+def test_two_programs_that_find_a_key_missing_at_once_end_with_the_same_one(
+    accounts: Accounts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Accounts(tmp_path / "keys", ENVIRONMENT)
+    seal = Account.encrypt
+
+    def slower(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(Account, "encrypt", seal)
+        other.create("treasury")
+        return seal(*arguments, **options)
+
+    monkeypatch.setattr(Account, "encrypt", slower)
+    assert accounts.load_or_create("treasury").key == other.load("treasury").key
+    with pytest.raises(AccountError, match="already has a key"):
+        accounts.create("treasury")
 
 
 def test_the_keystore_file_is_encrypted_and_private(accounts: Accounts, tmp_path: Path) -> None:

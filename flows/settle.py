@@ -12,6 +12,7 @@ from prefect.artifacts import create_table_artifact  # noqa: E402
 from flows import work  # noqa: E402
 from flows.settings import Workspace  # noqa: E402
 from flows.work.trading import Settlement  # noqa: E402
+from models.errors import SatoyamaError  # noqa: E402
 
 
 @task(
@@ -41,6 +42,12 @@ def settle_flow(workspace: str, project_id: str | None = None) -> Settlement:
     project = project_id or work.only_project_id(Workspace.open(workspace))
     settled = settle_project(workspace, project)
     publish(workspace, project, settled)
+    if settled.unfinished:
+        waiting = "; ".join(settled.unfinished)
+        raise SatoyamaError(
+            en=f"Payees are paid, but an issuance that was begun is refused: {waiting}. Approve it anew.",
+            ja=f"支払いは完了しましたが、開始済みの発行が拒否されました: {waiting}。承認をやり直してください。",
+        )
     return settled
 
 

@@ -109,9 +109,22 @@ def _young(
     survey: Survey, trees: TreeList, index: NDArray[np.intp], before: Sequence[TreeStock | None]
 ) -> NDArray[np.bool_]:
     planted = trees.planted_year[index]
-    # Of unknown age: the smaller factor of old trees.
+    # Of unknown age, or said to be younger than a plot that nobody replanted: the smaller factor of old trees.
     young = (planted > 0) & (survey.day.year - planted <= YOUNG_TO_AGE)
+    plots = _young_plots(survey)
+    of_sample = {s.sample_plot_id: s.plot_id in plots for s in survey.sample_plots}
+    young &= np.array([of_sample.get(str(i), False) for i in trees.sample_plot_id[index]], dtype=np.bool_)
     for k, stock in enumerate(before):
         if stock is not None:
             young[k] = stock.young_bef
     return np.asarray(young, dtype=np.bool_)
+
+
+def _young_plots(survey: Survey) -> set[str]:
+    """Plots whose register age, or a replanting on record, allows trees of at most `YOUNG_TO_AGE` years."""
+    replanted = {a.plot_id for a in survey.actions if a.kind == "replant" and a.day <= survey.day}
+    return replanted | {
+        p.plot_id
+        for p in survey.plots
+        if p.planted_year is not None and survey.day.year - p.planted_year <= YOUNG_TO_AGE
+    }

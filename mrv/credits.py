@@ -6,6 +6,7 @@ any floor; nothing is floored per plot or per year. Floored to the kilogram once
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import timedelta
 
@@ -96,13 +97,29 @@ def make_claim(
 
 
 def plot_identity(project: Project, plot: Plot) -> str:
-    """The text a plot is known by on chain: municipality and forest register key, NFKC; geometry is no part of it (ADR 0002)."""
-    return unicodedata.normalize("NFKC", f"{project.municipality_code}|{plot.register_id}")
+    """The text a plot is known by on chain: municipality and forest register key; geometry is no part of it (ADR 0002).
+
+    Spellings of one key are one text: NFKC, every dash a hyphen, no blanks, no leading zeros of numbers.
+    """
+    text = unicodedata.normalize("NFKC", f"{project.municipality_code}|{plot.register_id}")
+    plain = "".join(
+        "-" if unicodedata.category(c) == "Pd" or c == "\u2212" else c for c in text if not c.isspace()
+    )
+    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", plain)
 
 
 def batch_id(project_id: str, method: str, start: str, end: str) -> str:
     """Identity of a batch: project, method, period; the same on every chain."""
     return digest_doc({"project_id": project_id, "method_digest": method, "start": start, "end": end})
+
+
+def _may_be(history: History, change: Change) -> bool:
+    """Whether a chain can hold this history: the period goes on where the last one ended, and began after the first survey."""
+    if not 0 <= history.compensated_kg <= history.gross_issued_kg:
+        return False
+    if history.last_end is None:
+        return history.gross_issued_kg == 0
+    return history.gross_issued_kg > 0 and change.start < history.last_end
 
 
 def _reasons(
@@ -175,6 +192,25 @@ def _reasons(
                 "No uncertainty was deducted; a credit without a deduction is never made.",
                 "不確実性の控除がゼロです。控除のないクレジットは発行できません。",
                 figures,
+            )
+        )
+    if not _may_be(history, change):
+        reasons.append(
+            Reason(
+                "claim.history_impossible",
+                f"No chain can have this history: {history.gross_issued_kg:,} kg issued, {history.compensated_kg:,} kg compensated, "
+                f"credited until {history.last_end}, measured from {change.start}.",
+                f"発行履歴が矛盾しています: 発行済み {history.gross_issued_kg:,} kg、補償済み {history.compensated_kg:,} kg、"
+                f"発行済み期間 {history.last_end} まで、計測開始 {change.start}。",
+            )
+        )
+    if change.start < project.start:
+        reasons.append(
+            Reason(
+                "claim.before_project",
+                f"The first survey is of {change.start}, before the project's start on {project.start}: "
+                "growth from before the project is not credited.",
+                f"最初の調査（{change.start}）がプロジェクト開始日（{project.start}）より前です。開始前の成長は対象外です。",
             )
         )
     if history.last_end is not None and change.end <= history.last_end:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from mrv.errors import Problem, Refusal
 from mrv.project import MonitoringPlan
 from mrv.results import Canopy, Inventory
-from mrv.survey import SamplePlot, Survey
+from mrv.survey import Plot, SamplePlot, Survey
 
 # Bounds that no tree of these species passes, to tell a mistyped or retagged tree from a growing one: twice the widest rings and
 # longest shoots of young sugi (some 1.2 cm and 1 m a year), plus reading errors. They refuse; they never correct.
@@ -21,6 +21,8 @@ DBH_LOSS_MM = 30
 # Every tree of this diameter is tagged at each date, so that a new tag was thinner than this before.
 TAGGED_FROM_MM = 10
 MOST_NAMED = 20
+LEAST_COVER_PERCENT = 95
+SAME_CORNER_MM = 2_000
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,9 @@ def check_pair(first: Visit, last: Visit, plan: MonitoringPlan) -> None:
         With every reason found.
     """
     problems = [
+        *_check_plan(first, last, plan),
         *_check_plots(first, last, plan),
+        *_check_ground(first, last),
         *_check_samples(first, last, plan),
         *_check_trees(first, last, plan),
         *_check_growth(first, last, plan),
@@ -66,6 +70,86 @@ def _order_problem(first: date, last: date, where: str) -> Problem:
     )
 
 
+def _check_plan(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Problem]:
+    """The plan is that of the first survey: its plots, all its sample plots, its project; and errors were declared."""
+    survey = first.survey
+    declared = plan.declared
+    facts = (
+        ("first survey", "最初の調査", plan.first_survey_id, survey.survey_id),
+        ("project", "プロジェクト", {plan.project_id}, {survey.project_id, last.survey.project_id}),
+        (
+            "sample plots",
+            "標準地",
+            dict(plan.sample_plots),
+            {s.sample_plot_id: s.plot_id for s in survey.sample_plots},
+        ),
+        ("treatments", "施業区分", dict(plan.treatments), {p.plot_id: p.treatment for p in survey.plots}),
+        (
+            "declared errors above zero",
+            "正の誤差の宣言",
+            True,
+            min(
+                (
+                    *declared.shared_factor_cv_ppm.values(),
+                    declared.field_height_bias_um,
+                    declared.field_dbh_bias_um,
+                )
+            )
+            > 0,
+        ),
+    )
+    return [
+        Problem(
+            code="plan.not_of_this_survey",
+            where=f"monitoring plan, {name}",
+            expected_en=f"{name} as the first survey has them: {found}",
+            expected_ja=f"最初の調査どおりの{name_ja}: {found}",
+            got_en=str(planned),
+            got_ja=str(planned),
+            todo_en="A plan is made of the first survey, whole, and never changed after.",
+            todo_ja="計画は最初の調査全体から作り、以後変更できません。",
+        )
+        for name, name_ja, planned, found in facts
+        if planned != found
+    ]
+
+
+def _check_ground(first: Visit, last: Visit) -> list[Problem]:
+    """A plot id stands for the same entry of the forest register and the same ground at both dates."""
+    earlier = {p.plot_id: p for p in first.survey.plots}
+    problems = []
+    for plot in last.survey.plots:
+        before = earlier.get(plot.plot_id)
+        if before is None or (before.register_id == plot.register_id and _same_ground(before, plot)):
+            continue
+        problems.append(
+            Problem(
+                code="change.plot_is_another",
+                where=f"{last.survey.survey_id} plot {plot.plot_id}",
+                expected_en=f"register id {before.register_id} and the boundary of the first date ({before.area_mm2 / 1e10:.4f} ha)",
+                expected_ja=f"小班 {before.register_id} と初回の境界（{before.area_mm2 / 1e10:.4f} ha）",
+                got_en=f"{plot.register_id}, {plot.area_mm2 / 1e10:.4f} ha",
+                got_ja=f"{plot.register_id}、{plot.area_mm2 / 1e10:.4f} ha",
+                todo_en="Give each plot the id and boundary it had.",
+                todo_ja="区画番号と境界を初回に合わせてください。",
+            )
+        )
+    return problems
+
+
+def _same_ground(one: Plot, other: Plot) -> bool:
+    """Areas within 1 %, and the box around the corners within two metres on every side."""
+
+    def box(plot: Plot) -> tuple[int, int, int, int]:
+        xs, ys = zip(*(corner for ring in plot.rings_mm for corner in ring), strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
+    if one.rings_mm == other.rings_mm:
+        return one.area_mm2 == other.area_mm2
+    near = all(abs(a - b) <= SAME_CORNER_MM for a, b in zip(box(one), box(other), strict=True))
+    return near and 100 * abs(one.area_mm2 - other.area_mm2) <= one.area_mm2
+
+
 def _check_plots(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Problem]:
     problems = []
     planned = set(plan.treatments)
@@ -85,15 +169,15 @@ def _check_plots(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Proble
                 )
             )
         for zone in (*visit.canopy.plots, *visit.canopy.sample_plots):
-            if zone.valid == 0:
+            if 100 * zone.valid < LEAST_COVER_PERCENT * max(1, zone.pixels):
                 problems.append(
                     Problem(
                         code="change.no_canopy_in_zone",
                         where=f"{visit.survey.survey_id} {zone.zone_id}",
-                        expected_en="canopy heights inside the polygon",
-                        expected_ja="ポリゴン内の樹冠高",
-                        got_en="no valid pixel",
-                        got_ja="有効画素なし",
+                        expected_en=f"canopy heights on {LEAST_COVER_PERCENT} % of the polygon or more",
+                        expected_ja=f"ポリゴンの{LEAST_COVER_PERCENT}%以上の樹冠高",
+                        got_en=f"{zone.valid} of {zone.pixels} pixels",
+                        got_ja=f"{zone.pixels} 画素中 {zone.valid}",
                         todo_en="Fly the plot again or correct its polygon.",
                         todo_ja="再撮影するか、ポリゴンを修正してください。",
                     )
@@ -104,7 +188,11 @@ def _check_plots(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Proble
 def _check_samples(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Problem]:
     problems = []
     for visit in (first, last):
-        tagged = {s.sample_plot_id: s.tagged for s in visit.survey.sample_plots}
+        tagged = {
+            s.sample_plot_id: s.tagged
+            for s in visit.survey.sample_plots
+            if plan.sample_plots.get(s.sample_plot_id) == s.plot_id
+        }
         for sample_plot_id in sorted(plan.sample_plots):
             if not tagged.get(sample_plot_id, False):
                 missing = sample_plot_id not in tagged

@@ -17,6 +17,7 @@ from mrv.bundle import Bundle
 from mrv.credits import method_digest
 from mrv.evidence import roots_of
 from mrv.layout import CLAIM_NAME, INPUTS
+from mrv.project import METHOD_ID, METHOD_VERSION, MonitoringPlan
 from mrv.provenance import ENVIRONMENT_NAME, STAC_FOLDER, STATEMENT_NAME, measuring_digest, multihash
 from mrv.results import Claim
 from mrv.tables import load_tables
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from mrv.pipeline import PipelineInputs
     from registry.claimstruct import ClaimStruct
     from registry.port import ChainPort
+
+
+# The one method that this program knows and recomputes.
+KNOWN_METHOD = (METHOD_ID, METHOD_VERSION, MonitoringPlan.model_form, MonitoringPlan.design)
 
 
 def verify(
@@ -158,10 +163,28 @@ def _read_claim(bundle: Bundle, log: Log) -> Claim | None:
         and min(claim.deduction_kg, claim.standard_error_kg, claim.gross_kg, claim.credited_kg) > 0
         and claim.buffer_kg >= 0
         and claim.period_start < claim.period_end
+        and 0 <= claim.compensated_kg <= claim.prior_gross_kg
     )
     good = f"Kilograms add up: {shown[0]}.", f"内訳の合計が一致: {shown[1]}。"
     bad = f"The claim's kilograms do not add up: {shown[0]}.", f"内訳の合計が一致しません: {shown[1]}。"
     log.judge("claim.arithmetic", holds, good, bad)
+    if claim.simulated or claim.unverified:
+        made_up = (
+            ("on SIMULATED survey data, worth nothing", "模擬データによるもので価値はない")
+            if claim.simulated
+            else ("", "")
+        )
+        recalled = (
+            f"{len(claim.unverified)} constants that nobody has verified in their source",
+            f"出典未確認の係数 {len(claim.unverified)} 件",
+        )
+        parts = [p for p in (made_up, recalled if claim.unverified else ("", "")) if p[0]]
+        log.say(
+            "claim.nature",
+            "passed",
+            f"Know what it rests on: {'; '.join(p[0] for p in parts)}.",
+            f"前提: {'、'.join(p[1] for p in parts)}。",
+        )
     return claim
 
 
@@ -216,7 +239,11 @@ def _check_rules(bundle: Bundle, claim: Claim, log: Log) -> PipelineInputs | Non
         f"Method {claim.method_id} {claim.method_version}",
         f"方法論 {claim.method_id} {claim.method_version}",
     )
-    log.add(compared("claim.method", *what, claim.method_digest, method_digest(plan)))
+    named = (plan.method_id, plan.method_version, plan.model_form, plan.design)
+    if named == KNOWN_METHOD:
+        log.add(compared("claim.method", *what, claim.method_digest, method_digest(plan)))
+    else:
+        log.add(compared("claim.method", *what, KNOWN_METHOD, named))
     tables = "Reference tables (volume equations, factors)", "参照表(材積式・係数)"
     log.add(compared("claim.tables", *tables, load_tables().digest, inputs.tables.digest))
     return inputs

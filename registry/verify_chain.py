@@ -55,6 +55,7 @@ def check_chain(port: ChainPort, expected: ClaimStruct) -> list[Check]:
         lambda: _roots(port, expected, event),
         lambda: _signature(port, expected, event),
         lambda: _period(expected, event, batch),
+        lambda: _continues(port, expected, event),
         lambda: _plots(port, expected, event),
         lambda: _figures(port, expected, event, batch),
         lambda: _supply(port, event, batch),
@@ -70,6 +71,7 @@ _LATER = (
     ("chain.signature", "verifier's signature", "検証者の署名"),
     ("chain.duties", "verifier is not the issuer", "検証者と発行者の分離"),
     ("chain.period", "period", "期間"),
+    ("chain.continues", "follows the batch before", "前回バッチとの連続性"),
     ("chain.plots", "plots spent", "区画の使用済み記録"),
     ("chain.kg", "kilograms", "キログラム"),
     ("chain.buffer", "buffer", "バッファー"),
@@ -173,6 +175,42 @@ def _period(expected: ClaimStruct, event: BatchIssued, batch: BatchInfo) -> list
     stored = shown(batch.period_start, batch.period_end, batch.vintage)
     found = logged if logged == stored else f"{logged} in the event, {stored} in storage"
     return [compared("chain.period", "period and vintage", "期間とビンテージ", wanted, found)]
+
+
+def _continues(port: ChainPort, expected: ClaimStruct, event: BatchIssued) -> list[Check]:
+    """The batch goes on where the project's last one ended, on the same plots and by the same monitoring plan."""
+    before = [
+        e
+        for e in port.events(to_block=event.block)
+        if isinstance(e, BatchIssued)
+        and e.project_id == event.project_id
+        and (e.block, e.log_index) < (event.block, event.log_index)
+    ]
+    if not before:
+        plain = expected.prior_gross_kg == 0
+        return [
+            Check(
+                "chain.continues",
+                "passed" if plain else "failed",
+                f"the project's first batch, {expected.prior_gross_kg} kg issued before",
+                f"プロジェクト最初のバッチ、発行済み {expected.prior_gross_kg} kg",
+            )
+        ]
+    last = before[-1]
+    wanted = (_day(last.period_end), last.plot_keys, port.issue_call(last.tx_hash).claim.plan_digest)
+    found = (_day(expected.period_start), expected.plot_keys, expected.plan_digest)
+    names = (("start", "開始日"), ("plots", "区画"), ("monitoring plan", "モニタリング計画"))
+    other = [name for name, a, b in zip(names, wanted, found, strict=True) if a != b]
+    good = (
+        f"goes on where batch {len(before)} of the project ended on {_day(last.period_end)}, same plots, same monitoring plan",
+        f"前回バッチ（{_day(last.period_end)} まで）に続き、区画・計画とも同一です",
+    )
+    bad = (
+        f"differs from the project's batch {len(before)} in: {', '.join(n[0] for n in other)}",
+        f"前回のバッチと異なります: {'、'.join(n[1] for n in other)}",
+    )
+    text = bad if other else good
+    return [Check("chain.continues", "failed" if other else "passed", *text)]
 
 
 def _plots(port: ChainPort, expected: ClaimStruct, event: BatchIssued) -> list[Check]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from apps.cli.say import Plain, Session, tonnes
+from apps.cli.say import REFUSED, Plain, Session, tonnes
 
 project_option = click.option("--project", "project_id", help="Project id, where the workspace has several.")
 
@@ -186,15 +186,25 @@ def settle(session: Session, project_id: str | None, as_flow: bool) -> None:
         f"Paid {len(done.payouts)} payees; revenue {s.revenue_total:,} = paid {s.paid_total:,} + due {s.claimable:,} + carried {s.carried:,}",
         f"{len(done.payouts)} 者へ支払い。収入 {s.revenue_total:,} = 支払済 {s.paid_total:,} + 未払 {s.claimable:,} + 端数繰越 {s.carried:,}",
     )
+    for issued in done.finished:
+        session.tell(
+            f"Finished: transaction {issued.event.tx_hash}", f"発行完了: 取引 {issued.event.tx_hash}"
+        )
+    for text in done.unfinished:
+        click.echo(session.pick(f"NOT issued: {text}", f"未発行: {text}"), err=True)
     session.result(
         {
             "payouts": [{"payee": p.payee, "amount": p.amount, "tx_hash": p.tx_hash} for p in done.payouts],
+            "finished": [issued.to_doc() for issued in done.finished],
+            "unfinished": list(done.unfinished),
             "revenue": s.revenue_total,
             "paid": s.paid_total,
             "claimable": s.claimable,
             "carried": s.carried,
         }
     )
+    if done.unfinished:
+        click.get_current_context().exit(REFUSED)
 
 
 @click.command()

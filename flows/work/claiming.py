@@ -246,7 +246,11 @@ def recompute(ws: Workspace, record: ClaimRecord) -> Claim:
 
 
 def _check_history(claim: Claim, now: History) -> None:
-    if (claim.prior_gross_kg, claim.compensated_kg) != (now.gross_issued_kg, now.compensated_kg):
+    goes_on = now.last_end is None or claim.period_start == now.last_end
+    if not goes_on or (claim.prior_gross_kg, claim.compensated_kg) != (
+        now.gross_issued_kg,
+        now.compensated_kg,
+    ):
         raise ClaimOutdated(
             en=f"The claim counts on {claim.prior_gross_kg:,} kg issued before; the chain has {now.gross_issued_kg:,} kg. Make the claim anew.",
             ja=f"申請時の発行済み量は {claim.prior_gross_kg:,} kg ですが、現在は {now.gross_issued_kg:,} kg です。申請を作り直してください。",

@@ -22,7 +22,7 @@ from flows.work import chainroom
 from flows.work.measuring import tables
 from flows.work.projects import definition_of_project, only_project_id, store_plan
 from mrv.errors import Problem
-from mrv.intake import IntakePlan, KnownPlot, KnownSurveys, plan_intake
+from mrv.intake import IntakePlan, KnownPlot, KnownSurveys, plan_intake, read_survey
 from mrv.survey import Survey
 
 
@@ -54,8 +54,14 @@ def check_survey(ws: Workspace, upload: Path, project_id: str | None = None) -> 
 
 def _in_order(ws: Workspace, plan: IntakePlan, definition: ProjectDefinition) -> IntakePlan:
     """Refuse a later survey that comes before the first one, with which the monitoring plan is stored."""
+    if plan.survey is None:
+        return plan
+    accepted = ws.catalogue.surveys_of(definition.project.project_id)
+    newest = max(accepted, key=lambda s: s.day, default=None)
+    if newest is not None and plan.survey.day <= newest.day:
+        return replace(plan, problems=(*plan.problems, _not_later(plan.survey, newest)), survey=None)
     first = definition.plan["first_survey_id"]
-    if plan.survey is None or not first or plan.survey.survey_id == first:
+    if not first or plan.survey.survey_id == first:
         return plan
     if ws.catalogue.plans_of(definition.project.project_id):
         return plan
@@ -72,6 +78,19 @@ def _in_order(ws: Workspace, plan: IntakePlan, definition: ProjectDefinition) ->
     return replace(plan, problems=(*plan.problems, problem), survey=None)
 
 
+def _not_later(survey: Survey, newest: SurveyRow) -> Problem:
+    return Problem(
+        code="survey.not_later",
+        where=survey.survey_id,
+        expected_en=f"a survey after {newest.day}, the day of {newest.survey_id}",
+        expected_ja=f"{newest.survey_id}（{newest.day}）より後の調査",
+        got_en=f"one of {survey.day}",
+        got_ja=f"{survey.day} の調査",
+        todo_en="A day is measured once; nobody chooses between two measurements of it.",
+        todo_ja="同じ日の測り直しから選ぶことはできません。",
+    )
+
+
 def submit_survey(ws: Workspace, upload: Path, project_id: str | None = None) -> IntakePlan:
     """Hand in a survey: stored where accepted, kept in quarantine where refused. Nothing that came is lost.
 
@@ -83,6 +102,7 @@ def submit_survey(ws: Workspace, upload: Path, project_id: str | None = None) ->
         ``accepted`` tells which of the two it was; ``problems`` why.
     """
     definition = definition_of_project(ws, project_id or only_project_id(ws))
+    _mend_plan(ws, definition)
     plan = check_survey(ws, upload, definition.project.project_id)
     if plan.survey is not None:
         try:
@@ -97,6 +117,15 @@ def submit_survey(ws: Workspace, upload: Path, project_id: str | None = None) ->
     elif not ws.catalogue.plans_of(definition.project.project_id):
         store_plan(ws, definition.monitoring_plan(plan.survey))
     return plan
+
+
+def _mend_plan(ws: Workspace, definition: ProjectDefinition) -> None:
+    """Store the plan of a first survey that was accepted just before a crash."""
+    project_id = definition.project.project_id
+    accepted = ws.catalogue.surveys_of(project_id)
+    if len(accepted) == 1 and not ws.catalogue.plans_of(project_id):
+        files = {n: ws.objects.blob(digest, n) for n, digest in accepted[0].files.items()}
+        store_plan(ws, definition.monitoring_plan(read_survey(files, definition.project, tables())))
 
 
 def _store(ws: Workspace, plan: IntakePlan, survey: Survey) -> None:

@@ -196,3 +196,51 @@ def test_a_fast_grower_a_thin_recruit_and_a_broken_top_are_trees_like_any_other(
         (None, ("9", "hinoki", "alive", 90, 7_000)),
     ):
         assert estimate_change(*measured(before, after), plan(2, 3)).change.total_g > 0
+
+
+def spoil_plan(**values):
+    return replace(plan(2, 3), **values)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        spoil_plan(first_survey_id="another"),
+        spoil_plan(project_id="another"),
+        spoil_plan(sample_plots={k: v for k, v in plan(2, 3).sample_plots.items() if not k.endswith("S2")}),
+        spoil_plan(sample_plots=dict.fromkeys(plan(2, 3).sample_plots, "P0")),
+        spoil_plan(treatments={"P0": "growing"}),
+        spoil_plan(declared=replace(plan(2, 3).declared, field_height_bias_um=0)),
+        spoil_plan(declared=replace(plan(2, 3).declared, shared_factor_cv_ppm={"hinoki": 0})),
+    ],
+    ids=[
+        "first survey",
+        "project",
+        "fewer sample plots",
+        "moved sample plots",
+        "fewer plots",
+        "no bias",
+        "no factor error",
+    ],
+)
+def test_a_plan_that_is_not_that_of_the_first_survey_is_refused(other):
+    with pytest.raises(Refusal) as caught:
+        estimate_change(*visits(), other)
+    assert "plan.not_of_this_survey" in caught.value.codes
+
+
+def test_plots_that_swap_their_ids_between_dates_are_refused():
+    first, last = visits()
+    a, b = last.survey.plots
+    swapped = (replace(a, plot_id=b.plot_id), replace(b, plot_id=a.plot_id))
+    with pytest.raises(Refusal) as caught:
+        estimate_change(first, replace(last, survey=replace(last.survey, plots=swapped)), plan(2, 3))
+    assert caught.value.codes.count("change.plot_is_another") == 2
+
+
+def test_a_plot_of_which_little_was_flown_is_refused():
+    first, last = visits()
+    zones = tuple(replace(z, valid=z.pixels // 2) for z in last.canopy.plots)
+    with pytest.raises(Refusal) as caught:
+        estimate_change(first, replace(last, canopy=replace(last.canopy, plots=zones)), plan(2, 3))
+    assert "change.no_canopy_in_zone" in caught.value.codes

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrv.change import estimate_change
-from mrv.credits import make_claim
+from mrv.credits import make_claim, plot_identity
 from mrv.errors import ClaimRefused
 from mrv.results import Claim, Estimate, History
 from tests.mrv.stand_of_squares import PROJECT, plan, visits
@@ -106,3 +106,28 @@ def test_the_vintage_is_the_year_of_the_last_day():
 
 def test_a_claim_survives_its_document():
     assert Claim.from_doc(claim().to_doc()) == claim()
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        History(0, 0, date(2023, 10, 20)),
+        History(10, 0, None),
+        History(10, 20, date(2023, 10, 20)),
+        History(-10, 0, None),
+        History(10, 0, CHANGE.start),
+    ],
+)
+def test_a_history_that_no_chain_can_hold_is_refused(history):
+    assert "claim.history_impossible" in refused(history=history)
+
+
+def test_growth_from_before_the_project_is_not_credited():
+    assert "claim.before_project" in refused(project=replace(PROJECT, start=date(2022, 1, 1)))
+
+
+def test_spellings_of_one_register_key_are_one_plot():
+    base = visits()[0].survey.plots[0]
+    spellings = ["012-い-1", "０１２－い－１", "12-い-1", "012‐い‐1", "012−い−01", " 012 - い - 1"]
+    assert {plot_identity(PROJECT, replace(base, register_id=s)) for s in spellings} == {"24209|12-い-1"}
+    assert plot_identity(PROJECT, replace(base, register_id="012-ろ-1")) != "24209|12-い-1"

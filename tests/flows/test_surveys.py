@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+import rasterio
 
 from apps.demo.survey_files import DemoFiles
 from flows import work
@@ -170,3 +172,38 @@ def test_a_real_project_has_a_secret_of_its_own_that_stays(
     assert (ws.keys_folder / "project_secret").stat().st_mode & 0o077 == 0
     monkeypatch.setenv("SATOYAMA_PROJECT_SECRET", "from the environment")
     assert project_secret(ws, "real") == b"from the environment"
+
+
+def test_nobody_chooses_between_two_measurements_of_one_day(
+    new_ws: Workspace, demo_files: DemoFiles, tmp_path: Path
+) -> None:
+    for upload in demo_files.survey_zips:
+        assert work.submit_survey(new_ws, upload).accepted
+    again = tmp_path / "again"
+    shutil.copytree(demo_files.survey_folders[1], again)
+    manifest = again / "survey.toml"
+    manifest.write_text(manifest.read_text().replace("owase-demo-2025", "owase-demo-2025-again"))
+    trees = again / "trees.csv"
+    trees.write_text(trees.read_text() + "\n")
+    with rasterio.open(again / "chm.tif", "r+") as canopy:
+        canopy.write(canopy.read(1) + 0.01, 1)
+    plan = work.submit_survey(new_ws, again)
+    assert [p.code for p in plan.refusals] == ["survey.not_later"]
+    assert len(new_ws.catalogue.surveys_of(PROJECT)) == 2
+
+
+def test_a_first_survey_accepted_just_before_a_crash_gets_its_plan_at_the_next_hand_in(
+    new_ws: Workspace, demo_files: DemoFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr("flows.work.surveys.store_plan", crash)
+        with pytest.raises(KeyboardInterrupt):
+            work.submit_survey(new_ws, demo_files.survey_zips[0])
+    assert new_ws.catalogue.plans_of(PROJECT) == []
+    assert work.submit_survey(new_ws, demo_files.survey_zips[1]).accepted
+    (plan,) = new_ws.catalogue.plans_of(PROJECT)
+    _, second = new_ws.catalogue.surveys_of(PROJECT)
+    assert plan.stored_at <= second.accepted_at

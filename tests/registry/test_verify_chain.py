@@ -9,7 +9,7 @@ import pytest
 
 from registry.abi import encode_call
 from registry.checks import Check, all_passed, compared
-from registry.claimstruct import ClaimStruct
+from registry.claimstruct import ClaimStruct, plot_key
 from registry.deploy import role_hash
 from registry.port import ChainPort, Retirement
 from registry.verify_chain import check_chain
@@ -138,3 +138,27 @@ def test_no_check_at_all_is_not_a_pass() -> None:
 def test_a_comparison_names_both_values() -> None:
     check = compared("x", "root", "ルート", b"\x01", b"\x02")
     assert check.status == "failed" and "0x01" in check.detail_en and "0x02" in check.detail_ja
+
+
+@pytest.mark.parametrize(
+    ("changes", "skip_a_year", "status"),
+    [
+        ({}, False, "passed"),
+        ({"plan_digest": sha("another plan")}, False, "failed"),
+        ({"plot_keys": (plot_key("another plot"),)}, False, "failed"),
+        ({}, True, "failed"),
+    ],
+    ids=["as before", "another plan", "other plots", "a gap"],
+)
+def test_a_batch_goes_on_where_the_last_one_ended_on_the_same_plots_by_the_same_plan(
+    world: World, issued: ClaimStruct, changes: dict[str, Any], skip_a_year: bool, status: str
+) -> None:
+    if skip_a_year:
+        next(world.years)
+    second = world.claim(**changes)
+    signature = world.port.sign_claim(world["verifier"], second)
+    world.port.issue(world["issuer"], second, world["verifier"].address, signature)
+    found = {c.name: c.status for c in check_chain(world.port, second)}
+    assert found["chain.continues"] == status
+    first = {c.name: c.status for c in check_chain(world.port, issued)}
+    assert first["chain.continues"] == "passed"

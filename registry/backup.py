@@ -56,6 +56,10 @@ def _fault(chain: EmbeddedChain) -> str | None:
     found = [row[0] for row in chain.store.run("PRAGMA integrity_check").fetchall()]
     if found != ["ok"]:
         return f"SQLite: {found[0]}"
+    # First of all: what is not what its hash says cannot be decoded either.
+    for key, value in chain.store.run("SELECT key, value FROM kv WHERE length(key) = 32"):
+        if keccak(value) != key:
+            return f"the node 0x{bytes(key).hex()} is not what its hash says"
     parent = None
     for number, block_hash in chain.store.run("SELECT number, hash FROM block ORDER BY number").fetchall():
         try:
@@ -69,9 +73,6 @@ def _fault(chain: EmbeddedChain) -> str | None:
         parent = header.hash
     if chain.head().hash != parent:
         return "the head is not the last block"
-    for key, value in chain.store.run("SELECT key, value FROM kv WHERE length(key) = 32"):
-        if keccak(value) != key:
-            return f"the node 0x{bytes(key).hex()} is not what its hash says"
     try:
         # The state's root node must be there; a missing one shows at the first read.
         chain.balance(b"\x00" * 20)

@@ -148,3 +148,18 @@ def test_a_file_of_another_version_says_which_program_reads_it(
     with pytest.raises(ChainFileError) as caught:
         EmbeddedChain(chain.path)
     assert advice in caught.value.en and made_by in caught.value.en and made_by in caught.value.ja
+
+
+def test_whichever_node_is_spoilt_the_file_is_refused_by_name(chain: EmbeddedChain, tmp_path: Path) -> None:
+    deploy_counter(chain)
+    backup(chain.path, tmp_path / "backup.sqlite")
+    with sqlite3.connect(tmp_path / "backup.sqlite") as made:
+        keys = [row[0] for row in made.execute("SELECT key FROM kv WHERE length(key) = 32")]
+    assert len(keys) > 5
+    for number, key in enumerate(keys):
+        spoilt = tmp_path / f"spoilt{number}.sqlite"
+        shutil.copyfile(tmp_path / "backup.sqlite", spoilt)
+        with sqlite3.connect(spoilt) as file:
+            file.execute("UPDATE kv SET value = x'00' WHERE key = ?", (key,))
+        with pytest.raises(ChainFileError, match="hash"):
+            summary(spoilt)

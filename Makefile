@@ -41,7 +41,7 @@ $(VENV)/.bench: $(STAMP) requirements/bench.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/bench.txt
 	@touch $@
 
-BENCHMARKS = $(filter-out coverage_% faults_%,$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCHMARKS = $(filter-out turns coverage_% faults_%,$(basename $(notdir $(wildcard benchmarks/*.py))))
 bench: $(VENV)/.bench ## every benchmark, as a ratio to its peer (ARGS=--quick: each within 50 s)
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py $(ARGS) || exit 1; done
 

@@ -17,8 +17,10 @@ import json
 import platform
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from coverage_exact import credit
@@ -133,8 +135,8 @@ def run(scenario: Scenario, carbon: tuple[StemCarbon, ...], projects: int, seed:
         stock = analyse(sample, scenario.declared, 1)
         parts.append((sample, truth, change, stock))
 
-    def join(pick: object) -> _F:
-        return np.concatenate([pick(p) for p in parts])[:projects]  # type: ignore[operator]
+    def join(pick: Callable[[Any], _F]) -> _F:
+        return np.concatenate([pick(p) for p in parts])[:projects]
 
     def found(k: int) -> Found:
         return Found(

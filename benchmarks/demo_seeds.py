@@ -66,8 +66,8 @@ def canopy_of(values: SurveyValues, survey_id: str) -> Canopy:
     )
 
 
-def measure(site: SimulatedSite, tables: Tables) -> tuple[Change, Change]:
-    """The program's estimate, and the same without the canopy."""
+def visits_of(site: SimulatedSite, tables: Tables) -> tuple[Visit, Visit, MonitoringPlan]:
+    """Both visits of a simulated site, and the plan made of the first."""
     project, declared = read_project()
     values = [survey_values(site, day) for day in site.definition.days]
     first, last = (survey_of(v, str(v.day.year), project.project_id) for v in values)
@@ -83,12 +83,19 @@ def measure(site: SimulatedSite, tables: Tables) -> tuple[Change, Change]:
         declared=declared,
     )
     before = measure_inventory(first, project, tables)
-    visits = [
+    after = measure_inventory(last, project, tables, before)
+    return (
         Visit(first, canopy_of(values[0], first.survey_id), before),
-        Visit(last, canopy_of(values[1], last.survey_id), measure_inventory(last, project, tables, before)),
-    ]
-    blind = [replace(v, canopy=without_canopy(v.canopy)) for v in visits]
-    return estimate_change(visits[0], visits[1], plan), estimate_change(blind[0], blind[1], plan)
+        Visit(last, canopy_of(values[1], last.survey_id), after),
+        plan,
+    )
+
+
+def measure(site: SimulatedSite, tables: Tables) -> tuple[Change, Change]:
+    """The program's estimate, and the same without the canopy."""
+    first, last, plan = visits_of(site, tables)
+    blind = [replace(v, canopy=without_canopy(v.canopy)) for v in (first, last)]
+    return estimate_change(first, last, plan), estimate_change(blind[0], blind[1], plan)
 
 
 def without_canopy(canopy: Canopy) -> Canopy:

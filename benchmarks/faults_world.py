@@ -162,7 +162,7 @@ class Node:
         raise RuntimeError("anvil does not answer")
 
     def rpc(self, method: str, *params: Any) -> Any:
-        answer = self._w3.provider.make_request(method, list(params))  # type: ignore[arg-type]
+        answer = self._w3.provider.make_request(method, list(params))  # type: ignore[arg-type]  # anvil has methods that web3 does not list
         if "error" in answer:
             raise RuntimeError(f"{method}: {answer['error']}")
         return answer["result"]

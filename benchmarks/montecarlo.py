@@ -16,15 +16,13 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from turns import in_turns
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -180,20 +178,6 @@ def totals(sampling: Sampling, density: list[_F], shift: _F, gnss: _F, e: _F) ->
             estimate(density[1] - density[0] + e[2], x[1] - x[0], whole[1] - whole[0]),
         ]
     )
-
-
-def in_turns(runs: dict[str, Callable[[], object]], rounds: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Median seconds of each by the clock and of the processor, run in turns after one round that is not counted."""
-    clock: dict[str, list[float]] = {name: [] for name in runs}
-    processor: dict[str, list[float]] = {name: [] for name in runs}
-    for i in range(rounds + 1):
-        for name, work in runs.items():
-            start, used = time.perf_counter(), time.process_time()
-            work()
-            if i:
-                clock[name].append(time.perf_counter() - start)
-                processor[name].append(time.process_time() - used)
-    return tuple({k: statistics.median(v) for k, v in found.items()} for found in (clock, processor))  # type: ignore[return-value]
 
 
 def main() -> None:

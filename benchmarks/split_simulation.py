@@ -66,7 +66,7 @@ def opened(kind: str, accounts: list[LocalAccount]) -> Iterator[Web3]:
             time.sleep(0.05)
         w3 = connect(ChainConfig("rpc", url=url))
         for account in accounts:
-            w3.provider.make_request("anvil_setBalance", [account.address, hex(10**24)])  # type: ignore[arg-type]
+            w3.provider.make_request("anvil_setBalance", [account.address, hex(10**24)])  # type: ignore[arg-type]  # anvil has methods that web3 does not list
         yield w3
     finally:
         process.kill()

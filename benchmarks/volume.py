@@ -15,9 +15,7 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from datetime import date
 from functools import partial
@@ -25,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from turns import in_turns
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -51,20 +50,6 @@ def plain(equations: EquationSet, dbh_mm: _I, height_mm: _I) -> NDArray[np.int64
     i = np.searchsorted(edges, dbh_mm, side="right")
     volume = 10 ** (a[i] + b[i] * np.log10(dbh_mm / 10) + c[i] * np.log10(height_mm / 1000))
     return np.rint(volume * 1e6).astype(np.int64)
-
-
-def in_turns(runs: dict[str, Callable[[], object]], rounds: int) -> tuple[dict[str, float], dict[str, float]]:
-    """Median seconds of each by the clock and of the processor, run in turns after one round that is not counted."""
-    clock: dict[str, list[float]] = {name: [] for name in runs}
-    processor: dict[str, list[float]] = {name: [] for name in runs}
-    for i in range(rounds + 1):
-        for name, work in runs.items():
-            start, used = time.perf_counter(), time.process_time()
-            work()
-            if i:
-                clock[name].append(time.perf_counter() - start)
-                processor[name].append(time.process_time() - used)
-    return tuple({k: statistics.median(v) for k, v in found.items()} for found in (clock, processor))  # type: ignore[return-value]
 
 
 def main() -> None:

@@ -203,7 +203,7 @@ def accounts_of(payees: Sequence[Payee], address_of: Mapping[str, str]) -> dict[
 
 
 def _check_fields(fields: Mapping[str, Any], kind: type, where: str, file: Path) -> None:
-    expected = set(kind.__dataclass_fields__)  # type: ignore[attr-defined]
+    expected = set(kind.__dataclass_fields__)  # type: ignore[attr-defined]  # of a dataclass, which `type` does not say
     absent = sorted(n for n in expected if fields.get(n) is None)
     unknown = sorted(set(fields) - expected)
     if absent or unknown:

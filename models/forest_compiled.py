@@ -70,7 +70,7 @@ def _kernel() -> _Kernel:
     numba = importlib.import_module("numba")
     metric_bits, metric_mask, lanes = np.uint32(8), np.uint32(0xFF), LANES
 
-    def walk(keys, threshold_key, step, value, offset, depth, out):  # type: ignore[no-untyped-def]
+    def walk(keys, threshold_key, step, value, offset, depth, out):  # type: ignore[no-untyped-def]  # numba infers
         n, k = keys.shape
         width_of_key = np.uint32(k)
         trees = offset.size - 1

@@ -12,7 +12,7 @@ from mrv.results import Canopy, Inventory
 from mrv.survey import Plot, SamplePlot, Survey
 
 # Bounds that no tree of these species passes, to tell a mistyped or retagged tree from a growing one: twice the widest rings and
-# longest shoots of young sugi (some 1.2 cm and 1 m a year), plus reading errors. They refuse; they never correct.
+# longest shoots of young sugi (some 1.2 cm and 1 m a year, recalled), plus reading errors. They refuse; they never correct.
 DBH_MM_PER_YEAR = 25
 DBH_READING_MM = 20
 HEIGHT_MM_PER_YEAR = 2_000

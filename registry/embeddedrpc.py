@@ -180,7 +180,7 @@ class EmbeddedProvider(JSONBaseProvider):
             response["result"] = self.rpc.handle(method, [_plain(p) for p in params or []])
         except RpcError as error:
             response["error"] = error.to_doc()
-        return response  # type: ignore[no-any-return]
+        return response  # type: ignore[no-any-return]  # a plain dict, as web3 reads it
 
     def make_batch_request(self, requests: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse]:
         """Several requests in order."""

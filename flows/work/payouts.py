@@ -260,7 +260,7 @@ def sign_payout(
         key = (project_id, number, action, officer)
         if session.get(PayoutSignatureRow, key) is None:
             lines = _lines(session, project_id, number)
-            payouts.may_follow(row.state, action, {p: line.state for p, line in lines.items()})  # type: ignore[arg-type]
+            payouts.may_follow(row.state, action, {p: line.state for p, line in lines.items()})  # type: ignore[arg-type]  # plain text in the catalogue, closed sets here
             session.add(
                 PayoutSignatureRow(
                     project_id=project_id,

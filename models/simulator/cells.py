@@ -77,7 +77,7 @@ def layout(side: int, blocks: tuple[tuple[int, int, int, int], ...], **rest: tup
         plot_of[r0:r1, c0:c1] = k
     if (plot_of < 0).any():
         raise ValueError("expected blocks that cover the square, got cells without a plot")
-    return Layout(side, plot_of.ravel().astype(np.int64), **rest)  # type: ignore[arg-type]
+    return Layout(side, plot_of.ravel().astype(np.int64), **rest)  # type: ignore[arg-type]  # arrays of several dtypes under one name
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError, ProjError
-from pyproj.network import set_network_enabled  # type: ignore[attr-defined]
+from pyproj.network import set_network_enabled  # type: ignore[attr-defined]  # exported at run time only
 from pyproj.transformer import TransformerGroup
 
 from mrv.readers.findings import Findings, same

@@ -52,7 +52,7 @@ def test_stock_is_density_times_area_where_sample_plots_hold_the_same():
 @given(st.integers(0, 1000), st.integers(-300, 600))
 def test_change_is_found_within_three_standard_errors_of_the_mean_gain(seed, gain):
     change = estimate_change(*visits(gain, seed=seed), plan(2, 3))
-    # every tree gains `gain` kg on average, plus what 10 m more canopy at 5 kg per mm stands for at the plots' mean
+    # two plots of 25 sample plots' area each, ten trees a sample plot, `gain` kg a tree
     expected_g = 2 * 25 * 10 * gain * 1000
     assert abs(change.change.total_g - expected_g) <= 4 * change.change.se_g
 

@@ -9,15 +9,12 @@ import pytest
 
 from apps.demo.definition import read_project
 from apps.demo.site import simulate_site, survey_values
-from benchmarks.demo_seeds import canopy_of, survey_of
-from mrv.biomass import measure_inventory
+from benchmarks.demo_seeds import visits_of
 from mrv.canopy import _create, quantise_heights
 from mrv.change import estimate_change
 from mrv.errors import Refusal
 from mrv.geometry import Grid
 from mrv.monte_carlo import ASSUMED_ERRORS, DrawnErrors, canopy_slopes, check_change
-from mrv.pairing import Visit
-from mrv.project import MonitoringPlan
 from mrv.results import digest_result
 from mrv.tables import load_tables
 from tests.mrv.stand_of_squares import PROJECT, visits
@@ -31,26 +28,10 @@ def demo(tmp_path_factory):
     """Two visits of one simulated site with its plan, change, and the slopes of its canopies."""
     tables = load_tables()
     site = simulate_site(1, 2.0, "gain", tables)
-    project, declared = read_project()
+    project, _ = read_project()
     values = [survey_values(site, day) for day in site.definition.days]
-    first, last = (survey_of(v, str(v.day.year), project.project_id) for v in values)
-    plan = MonitoringPlan(
-        project_id=project.project_id,
-        first_survey_id=first.survey_id,
-        treatments={p.plot_id: p.treatment for p in first.plots},
-        sample_plots={s.sample_plot_id: s.plot_id for s in first.sample_plots},
-        deduction_policy="probability_of_exceedance",
-        confidence_ppm=666_667,
-        interval_ppm=900_000,
-        cell_mm=20_000,
-        declared=declared,
-    )
-    before = measure_inventory(first, project, tables)
-    after = measure_inventory(last, project, tables, before)
-    pair = [
-        Visit(s, canopy_of(v, s.survey_id), i)
-        for s, v, i in zip((first, last), values, (before, after), strict=True)
-    ]
+    *pair, plan = visits_of(site, tables)
+    first = pair[0].survey
     slopes = []
     for visit, value in zip(pair, values, strict=True):
         path = tmp_path_factory.mktemp("canopy") / "canopy.tif"

@@ -85,6 +85,11 @@ class StratifiedRegression:
             out[name] = stratum.area * mean + slope * self.gap(name)
         return out
 
+    def total(self, y: Sequence[Fraction], plot: str | None = None) -> Fraction:
+        """Estimated total of one stratum, or of all where None."""
+        totals = self.totals(y)
+        return totals[plot] if plot is not None else sum(totals.values(), Fraction(0))
+
     def residual_variance(self, y: Sequence[Fraction]) -> dict[str, tuple[Fraction, int]]:
         """Residual variance within strata and its degrees of freedom, per group of strata.
 

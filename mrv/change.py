@@ -6,19 +6,18 @@ height; each plot is a stratum. All arithmetic is exact; grams are rounded half-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 
 from models.estimators import StratifiedRegression, Stratum, stratified_regression
+from mrv.declared import Density, Key, declared_variance
 from mrv.methodology.ledgers import jcredit_ledger
 from mrv.pairing import Visit, check_pair
-from mrv.project import DeclaredErrors, MonitoringPlan
+from mrv.project import MonitoringPlan
 from mrv.quantise import round_fraction, sqrt_ceil
-from mrv.results import Canopy, Change, Estimate, PlotChange, TreeStock, ZoneHeight
+from mrv.results import Canopy, Change, Estimate, Inventory, PlotChange, TreeStock, ZoneHeight
 
 COMPONENTS = ("growth", "recruited", "replanted", "thinned", "cut", "died")
-PPM = 1_000_000
-Density = list[Fraction]
 
 
 def estimate_change(first: Visit, last: Visit, plan: MonitoringPlan) -> Change:
@@ -32,15 +31,15 @@ def estimate_change(first: Visit, last: Visit, plan: MonitoringPlan) -> Change:
     """
     check_pair(first, last, plan)
     sample = _Sample(first, last, plan)
-    by_date = {
+    by_date: dict[Key, StratifiedRegression] = {
         "first": sample.regression(first.canopy),
         "last": sample.regression(last.canopy),
         "change": sample.regression(first.canopy, last.canopy),
     }
-    y0, y1 = sample.density(first, _co2), sample.density(last, _co2)
+    y0, y1 = sample.density(first.inventory, _co2), sample.density(last.inventory, _co2)
     difference = [b - a for a, b in zip(y0, y1, strict=True)]
     kinds = sample.components()
-    errors = _Declared(sample, first, last, plan.declared)
+    errors = declared_variance(first.inventory, last.inventory, sample.density, plan.declared)
 
     def totals(regression: StratifiedRegression, y: Density) -> dict[str, int]:
         return {plot: round_fraction(v) for plot, v in regression.totals(y).items()}
@@ -49,9 +48,9 @@ def estimate_change(first: Visit, last: Visit, plan: MonitoringPlan) -> Change:
     stock0, stock1 = totals(by_date["first"], y0), totals(by_date["last"], y1)
     part_g = {plot: _share_out(by_date["change"], kinds, plot, total) for plot, total in change_g.items()}
 
-    def estimate(key: str, y: Density, total: int, plot: str | None = None) -> Estimate:
+    def estimate(key: Key, y: Density, total: int, plot: str | None = None) -> Estimate:
         sampling = by_date[key].sampling_variance(y, plot)
-        declared = sum(errors.parts(by_date[key], key, plot).values(), Fraction(0))
+        declared = errors.variance(by_date[key], key, plot)
         return Estimate(total, sqrt_ceil(sampling.total + declared), sampling.degrees_of_freedom(declared))
 
     heights = {c.survey_id: {z.zone_id: z for z in c.plots} for c in (first.canopy, last.canopy)}
@@ -75,7 +74,7 @@ def estimate_change(first: Visit, last: Visit, plan: MonitoringPlan) -> Change:
     regression = by_date["change"]
     components = {kind: sum(part[kind] for part in part_g.values()) for kind in COMPONENTS}
     sampling = regression.sampling_variance(difference).total
-    variance = {"sampling": sampling, **errors.parts(regression, "change", None)}
+    variance = {"sampling": sampling, **errors.parts(regression, "change")}
     purposive = plan.design == "purposive" or first.survey.design in ("purposive", "none")
     flags = list(dict.fromkeys((*first.canopy.flags, *last.canopy.flags)))
     if purposive:
@@ -95,7 +94,7 @@ def estimate_change(first: Visit, last: Visit, plan: MonitoringPlan) -> Change:
         components_g=components,
         variance_parts_g2={k: str(round_fraction(v)) for k, v in variance.items()},
         species_change_g={
-            s: round_fraction(t) for s, t in errors.species_totals(regression, "change", None).items()
+            s: round_fraction(t) for s, t in errors.species_totals(regression, "change").items()
         },
         jcredit_g=jcredit_ledger(components),
         coefficients=_coefficients(by_date, {"first": y0, "last": y1, "change": difference}),
@@ -132,7 +131,7 @@ def _share_out(
     return parts
 
 
-def _coefficients(by_date: Mapping[str, StratifiedRegression], y: Mapping[str, Density]) -> dict[str, str]:
+def _coefficients(by_date: Mapping[Key, StratifiedRegression], y: Mapping[Key, Density]) -> dict[str, str]:
     """Working models per date: g CO2e per mm² on mm of mean canopy height, with what the maps' error layer needs."""
     out: dict[str, str] = {}
     for key, regression in by_date.items():
@@ -169,12 +168,12 @@ class _Sample:
 
     def density(
         self,
-        visit: Visit,
+        inventory: Inventory,
         value: Callable[[TreeStock], int],
         keep: Callable[[TreeStock], bool] = lambda _: True,
     ) -> Density:
         sums = dict.fromkeys(self.ids, 0)
-        for tree in visit.inventory.trees:
+        for tree in inventory.trees:
             if tree.sample_plot_id in sums and keep(tree):
                 sums[tree.sample_plot_id] += value(tree)
         return [Fraction(sums[i], self.area[i]) for i in self.ids]
@@ -204,51 +203,3 @@ def _component(status: str, stood_before: bool, done: Collection[str]) -> str:
     if status == "cut":
         return "cut" if "cut" in done or "thin" not in done else "thinned"
     return "died"
-
-
-class _Declared:
-    """Variance of errors that no sample can show, carried through the estimator's linear weights."""
-
-    def __init__(self, sample: _Sample, first: Visit, last: Visit, declared: DeclaredErrors) -> None:
-        self.declared = declared
-        species = sorted({t.species for v in (first, last) for t in v.inventory.trees})
-        self.species = {
-            name: {
-                key: sample.density(visit, _co2, lambda t, name=name: t.species == name)  # type: ignore[misc]
-                for key, visit in (("first", first), ("last", last))
-            }
-            for name in species
-        }
-        visits = {"first": first, "last": last}
-        self.per_metre = {k: sample.density(v, lambda t: t.co2_per_m_height_g) for k, v in visits.items()}
-        self.per_cm = {k: sample.density(v, lambda t: t.co2_per_cm_dbh_g) for k, v in visits.items()}
-
-    def species_totals(
-        self, regression: StratifiedRegression, key: str, plot: str | None
-    ) -> dict[str, Fraction]:
-        out = {}
-        for name, y in self.species.items():
-            values = (
-                y[key] if key != "change" else [b - a for a, b in zip(y["first"], y["last"], strict=True)]
-            )
-            out[name] = _total(regression, values, plot)
-        return out
-
-    def parts(self, regression: StratifiedRegression, key: str, plot: str | None) -> dict[str, Fraction]:
-        """Variance by source, g²: factors shared by a species at both dates; height and diameter biases of each date."""
-        shared = Fraction(0)
-        for name, total in self.species_totals(regression, key, plot).items():
-            shared += (total * Fraction(self.declared.shared_factor_cv_ppm[name], PPM)) ** 2
-        dates = ("first", "last") if key == "change" else (key,)
-        height = sum((_total(regression, self.per_metre[d], plot) ** 2 for d in dates), Fraction(0))
-        dbh = sum((_total(regression, self.per_cm[d], plot) ** 2 for d in dates), Fraction(0))
-        return {
-            "shared_factors": shared,
-            "field_height_bias": height * Fraction(self.declared.field_height_bias_um, 1_000_000) ** 2,
-            "field_dbh_bias": dbh * Fraction(self.declared.field_dbh_bias_um, 10_000) ** 2,
-        }
-
-
-def _total(regression: StratifiedRegression, y: Sequence[Fraction], plot: str | None) -> Fraction:
-    totals = regression.totals(y)
-    return totals[plot] if plot is not None else sum(totals.values(), Fraction(0))

@@ -57,6 +57,18 @@ def maps(
     return measuring.draw_maps(Workspace.open(workspace), survey_ids, canopies, changed)
 
 
+@_patient
+def check(
+    workspace: str,
+    survey_ids: tuple[str, str],
+    canopies: tuple[StageResult, StageResult],
+    inventories: tuple[StageResult, StageResult],
+    changed: StageResult,
+) -> StageResult:
+    """All errors drawn, for the report."""
+    return measuring.draw_check(Workspace.open(workspace), survey_ids, canopies, inventories, changed)
+
+
 @task
 def publish(workspace: str, measured: Measurement) -> None:
     """Leave a table per plot and a summary in Prefect's pages."""
@@ -130,6 +142,7 @@ def measure_flow(
     stages = (*canopies, *(inventories or ()), changed)
     if inventories is not None:
         stages = (*stages, maps(workspace, ids, canopies, changed))
+        stages = (*stages, check(workspace, ids, canopies, inventories, changed))
     measured = Measurement(project, ids, work.plan_of(ws, project)[0].digest, stages)
     publish(workspace, measured)
     return measured

@@ -9,26 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.monte_carlo import KEYS, Draws, Errors, Sampling, TreeDate, Trees, simulate
 from models.monte_carlo_twin import analytic_variance, independent_variance
-from mrv.canopy import read_canopy_mm, zone_heights
+from mrv.canopy_slopes import Slopes
 from mrv.errors import Problem, Refusal
-from mrv.geometry import Grid, Ring
 from mrv.pairing import Visit
 from mrv.project import MonitoringPlan, Project
-from mrv.results import Canopy, Change, TreeStock, ZoneHeight, digest_result
+from mrv.results import Change, TreeStock, ZoneHeight, digest_result
 from mrv.tables import Tables
 
 PPM = 1e6
 MM2_PER_M2 = 1e6
 # Beyond this the draws and their closed form are said to disagree.
 AGREE_WITHIN = 0.1
-Slopes = Mapping[str, tuple[float, float]]
 _F = NDArray[np.float64]
 
 
@@ -115,7 +112,7 @@ def check_change(
     Parameters
     ----------
     slopes : pair of mappings, optional
-        `canopy_slopes` of both dates; without them shifts of sample plots and rasters are left out, and a flag says so.
+        `mrv.canopy_slopes.canopy_slopes` of both dates; without them shifts of sample plots and rasters are left out, and a flag says so.
 
     Raises
     ------
@@ -145,29 +142,6 @@ def check_change(
         errors=errors,
         flags=check_flags(draws, closed["change"], change, errors, slopes is not None),
     )
-
-
-def canopy_slopes(canopy: Canopy, raster: Path, rings_of: Mapping[str, Sequence[Ring]]) -> Slopes:
-    """Change of each zone's mean canopy height per metre that the zone lies too far east, and north (m per m).
-
-    Central difference over one pixel to either side; 0 where a shifted zone holds no height.
-    """
-    grid, heights = Grid(**canopy.grid), read_canopy_mm(raster)
-    step_mm = max(1, round(grid.pixel_um / 1000))
-    found: dict[str, list[float]] = {zone: [] for zone in rings_of}
-    for east, north in ((step_mm, 0), (0, step_mm)):
-        ahead, behind = (
-            zone_heights(grid, heights, {k: _shifted(r, s * east, s * north) for k, r in rings_of.items()})
-            for s in (1, -1)
-        )
-        for a, b in zip(ahead, behind, strict=True):
-            rise_mm = _mean_mm(a) - _mean_mm(b) if a.valid and b.valid else 0.0
-            found[a.zone_id].append(rise_mm / (2 * step_mm))
-    return {zone: (slope[0], slope[1]) for zone, slope in found.items()}
-
-
-def _shifted(rings: Sequence[Ring], east_mm: int, north_mm: int) -> tuple[Ring, ...]:
-    return tuple(tuple((x + east_mm, y + north_mm) for x, y in ring) for ring in rings)
 
 
 def _mean_mm(zone: ZoneHeight) -> float:

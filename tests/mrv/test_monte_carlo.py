@@ -11,10 +11,11 @@ from apps.demo.definition import read_project
 from apps.demo.site import simulate_site, survey_values
 from benchmarks.demo_seeds import visits_of
 from mrv.canopy import _create, quantise_heights
+from mrv.canopy_slopes import canopy_slopes
 from mrv.change import estimate_change
 from mrv.errors import Refusal
 from mrv.geometry import Grid
-from mrv.monte_carlo import ASSUMED_ERRORS, DrawnErrors, canopy_slopes, check_change
+from mrv.monte_carlo import ASSUMED_ERRORS, DrawnErrors, check_change
 from mrv.results import digest_result
 from mrv.tables import load_tables
 from tests.mrv.stand_of_squares import PROJECT, visits

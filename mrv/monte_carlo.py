@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,6 +147,11 @@ def check_change(
 
 def _mean_mm(zone: ZoneHeight) -> float:
     return zone.sum_mm / zone.valid
+
+
+def check_from_doc(doc: Mapping[str, Any]) -> ChangeCheck:
+    """A check as `mrv.results.to_doc` wrote it."""
+    return ChangeCheck(**{**doc, "errors": DrawnErrors(**doc["errors"]), "flags": tuple(doc["flags"])})
 
 
 def _check(first: Visit, last: Visit, change: Change) -> None:

@@ -74,9 +74,41 @@ VARIANCE_PARTS: Mapping[str, Text] = {
     "shared_factors": Text("volume equations, density and root factors", "材積式・容積密度・拡大係数など"),
     "field_height_bias": Text("a crew's shared error of height", "樹高測定の共通の偏り"),
     "field_dbh_bias": Text("a crew's shared error of diameter", "直径測定の共通の偏り"),
+    "height_curve": Text("height curves fitted to the measured heights", "樹高曲線の当てはめ誤差"),
     "coefficients": Text("coefficients of the canopy model", "樹冠モデルの係数"),
     "canopy_height_bias": Text("a date's shared error of canopy height", "樹冠高の時点ごとの共通の偏り"),
     "residual": Text("what canopy height does not tell", "樹冠高では説明できないばらつき"),
+}
+
+DRAWN_PARTS: Mapping[str, Text] = {
+    "sampling": VARIANCE_PARTS["sampling"],
+    "factor/shared": VARIANCE_PARTS["shared_factors"],
+    "height_bias": VARIANCE_PARTS["field_height_bias"],
+    "dbh_bias": VARIANCE_PARTS["field_dbh_bias"],
+    "height_curve": VARIANCE_PARTS["height_curve"],
+    "tree_measurement": Text("measuring single trees", "立木一本ごとの測定誤差"),
+    "tree_residual": Text("single trees unlike their volume equation", "材積式と個々の立木との差"),
+    "gnss": Text("sample plots beside where they are mapped (GNSS)", "標準地の位置誤差（GNSS）"),
+    "coregistration": Text("a canopy raster shifted as a whole", "樹冠ラスタの位置ずれ"),
+}
+
+CHECK_FLAGS: Mapping[str, Text] = {
+    "check.errors_assumed": Text(
+        "Errors of single trees and of positions were assumed: this survey has no remeasurements of its own.",
+        "立木ごとの測定誤差と位置誤差は仮定値です（この調査には再測データがありません）。",
+    ),
+    "check.canopy_shift_left_out": Text(
+        "Errors of position were left out.",
+        "位置の誤差は含めていません。",
+    ),
+    "check.draws_disagree_with_closed_form": Text(
+        "The draws and their closed form differ by more than a tenth: do not rely on either before that is explained.",
+        "乱数による値と計算式による値が1割以上異なります。原因が分かるまで、どちらにも依拠しないでください。",
+    ),
+    "check.larger_than_credited": Text(
+        "The drawn error exceeds the one deducted by more than a tenth: the deduction is too small if these errors are real.",
+        "乱数による誤差が控除に用いた誤差を1割以上上回ります。これらの誤差が実際にあるなら、控除は過小です。",
+    ),
 }
 
 JCREDIT: Mapping[str, Text] = {

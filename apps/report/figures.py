@@ -12,6 +12,7 @@ from math import floor, log10, sqrt
 from scipy.special import stdtrit
 
 from apps.look.wording import COMPONENTS, in_order
+from mrv.monte_carlo import ChangeCheck
 from mrv.results import Change, Claim, Estimate, PlotChange
 
 
@@ -152,7 +153,16 @@ def component_rows(plots: Sequence[PlotChange]) -> tuple[tuple[tuple[Bar, ...], 
 
 def variance_bars(change: Change) -> tuple[Bar, ...]:
     """Each source's share of the variance of the project's change; `value` is its standard error, g CO2e."""
-    parts = {key: int(text) for key, text in change.variance_parts_g2.items()}
+    return _shares(change.variance_parts_g2)
+
+
+def drawn_bars(check: ChangeCheck) -> tuple[Bar, ...]:
+    """The same of the drawn check; sources that were left out (no variance) are not shown."""
+    return tuple(bar for bar in _shares(check.variance_parts_g2) if bar.value)
+
+
+def _shares(variance_g2: Mapping[str, str]) -> tuple[Bar, ...]:
+    parts = {key: int(text) for key, text in variance_g2.items()}
     total = sum(parts.values()) or 1
     ordered = sorted(parts.items(), key=lambda item: -item[1])
     return tuple(Bar(key, round(sqrt(value)), 0.0, round(100 * value / total, 3)) for key, value in ordered)

@@ -22,6 +22,7 @@ from apps.report.maps import (
     value_limits,
 )
 from mrv.errors import ClaimRefused
+from mrv.monte_carlo import ChangeCheck
 from mrv.project import MonitoringPlan, Project
 from mrv.results import Change, Claim
 
@@ -62,6 +63,8 @@ class ReportInputs:
         made here when both dates are on one grid.
     truth_g : mapping of plot id to int, or None
         True change of a simulated site, g CO2e; shown beside the estimate, never used.
+    check : ChangeCheck or None
+        All errors drawn, where that was done.
     batch_id, evidence_root : str or None
         Once issued.
     """
@@ -73,6 +76,7 @@ class ReportInputs:
     outlines: Mapping[str, Rings] = field(default_factory=dict)
     maps: Mapping[str, Path] = field(default_factory=dict)
     truth_g: Mapping[str, int] | None = None
+    check: ChangeCheck | None = None
     batch_id: str | None = None
     evidence_root: str | None = None
     verify_command: str = "satoyama verify evidence.zip --no-chain"
@@ -149,6 +153,8 @@ def view_of(inputs: ReportInputs) -> dict[str, Any]:
         "sample_plots": sum(p.sample_plots for p in change.plots),
         "method": wording.word(wording.METHODS, change.method),
         "policy": policy_text(plan),
+        "check": inputs.check,
+        "drawn_parts": figures.drawn_bars(inputs.check) if inputs.check else (),
         "flags": [(f, wording.word(wording.FLAGS, f)) for f in change.flags],
     }
 

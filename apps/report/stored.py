@@ -15,6 +15,7 @@ from flows.work.measuring import Measurement, stage_document, stored_survey
 from flows.work.projects import definition_of_project
 from mrv.errors import ClaimRefused
 from mrv.maps import MAPS
+from mrv.monte_carlo import check_from_doc
 from mrv.project import MonitoringPlan
 from mrv.results import Claim, change_from_doc
 
@@ -46,6 +47,9 @@ def _opened(
             outlines={p.plot_id: p.rings_mm for p in stored_survey(ws, survey_ids[0]).plots},
             maps=maps,
             truth_g=truth_g,
+            check=check_from_doc(stage_document(ws, outputs["check.json"]))
+            if "check.json" in outputs
+            else None,
         )
 
 

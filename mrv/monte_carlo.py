@@ -24,6 +24,7 @@ from mrv.results import Change, TreeStock, ZoneHeight, digest_result
 from mrv.tables import Tables
 
 PPM = 1e6
+G_PER_KG = 1000
 MM2_PER_M2 = 1e6
 # Beyond this the draws and their closed form are said to disagree.
 AGREE_WITHIN = 0.1
@@ -65,7 +66,7 @@ ASSUMED_ERRORS = DrawnErrors(904, 6_200, 50_000, 100_000, 2_000_000, 500_000, as
 
 @dataclass(frozen=True)
 class ChangeCheck:
-    """What the draws say of a change. Grams CO2e; standard errors rounded up.
+    """What the draws say of a change. Grams CO2e, rounded up to the kilogram.
 
     Attributes
     ----------
@@ -77,7 +78,7 @@ class ChangeCheck:
     correlation_ppm : int
         Correlation of the errors of both stocks, millionths.
     variance_parts_g2 : mapping of str to str
-        Closed-form variance of the change by source, decimal text.
+        Closed-form variance of the change by source, six significant digits, decimal text.
     flags : tuple of str
         ``check.errors_assumed``, ``check.canopy_shift_left_out``, ``check.draws_disagree_with_closed_form``,
         ``check.larger_than_credited`` (by over a tenth).
@@ -133,13 +134,13 @@ def check_change(
     low, high = draws.quantiles_g("change")
     return ChangeCheck(
         iterations=iterations,
-        drawn_se_g={key: ceil(draws.sd_g(key)) for key in KEYS},
-        closed_form_se_g={key: ceil(value) for key, value in closed.items()},
+        drawn_se_g={key: whole_kg(draws.sd_g(key)) for key in KEYS},
+        closed_form_se_g={key: whole_kg(value) for key, value in closed.items()},
         credited_se_g=change.change.se_g,
-        low_g=round(low),
-        high_g=round(high),
+        low_g=whole_kg(low),
+        high_g=whole_kg(high),
         correlation_ppm=round(draws.correlation() * PPM),
-        variance_parts_g2={name: str(round(value)) for name, value in parts["change"].items()},
+        variance_parts_g2={name: six_digits(value) for name, value in parts["change"].items()},
         errors=errors,
         flags=check_flags(draws, closed["change"], change, errors, slopes is not None),
     )
@@ -147,6 +148,16 @@ def check_change(
 
 def _mean_mm(zone: ZoneHeight) -> float:
     return zone.sum_mm / zone.valid
+
+
+def whole_kg(grams: float) -> int:
+    """Grams rounded up to the kilogram, so that the last bits of a processor do not show."""
+    return ceil(grams / G_PER_KG) * G_PER_KG
+
+
+def six_digits(variance_g2: float) -> str:
+    """Six significant digits as whole decimal text, for the same reason."""
+    return f"{float(f'{variance_g2:.5e}'):.0f}"
 
 
 def check_from_doc(doc: Mapping[str, Any]) -> ChangeCheck:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +10,7 @@ from models.monte_carlo_canopy import Cells, analytic_canopy_variance, simulate_
 from mrv.change_model import CanopyVisit, power_model
 from mrv.errors import Problem, Refusal
 from mrv.maps import CellHeights, cell_grid, cell_heights
-from mrv.monte_carlo import PPM, ChangeCheck, DrawnErrors, check_flags
+from mrv.monte_carlo import PPM, ChangeCheck, DrawnErrors, check_flags, six_digits, whole_kg
 from mrv.project import MonitoringPlan
 from mrv.results import Change, digest_result
 
@@ -66,13 +64,13 @@ def check_change_by_model(
     low, high = draws.quantiles_g("change")
     return ChangeCheck(
         iterations=iterations,
-        drawn_se_g={key: ceil(draws.sd_g(key)) for key in KEYS},
-        closed_form_se_g={"change": ceil(closed)},
+        drawn_se_g={key: whole_kg(draws.sd_g(key)) for key in KEYS},
+        closed_form_se_g={"change": whole_kg(closed)},
         credited_se_g=change.change.se_g,
-        low_g=round(low),
-        high_g=round(high),
+        low_g=whole_kg(low),
+        high_g=whole_kg(high),
         correlation_ppm=round(draws.correlation() * PPM),
-        variance_parts_g2={name: str(round(value)) for name, value in parts.items()},
+        variance_parts_g2={name: six_digits(value) for name, value in parts.items()},
         errors=errors,
         flags=check_flags(draws, closed, change, errors, shifted=True),
     )

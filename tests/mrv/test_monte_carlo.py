@@ -15,8 +15,8 @@ from mrv.canopy_slopes import canopy_slopes
 from mrv.change import estimate_change
 from mrv.errors import Refusal
 from mrv.geometry import Grid
-from mrv.monte_carlo import ASSUMED_ERRORS, DrawnErrors, check_change
-from mrv.results import digest_result
+from mrv.monte_carlo import ASSUMED_ERRORS, DrawnErrors, check_change, check_from_doc
+from mrv.results import digest_result, to_doc
 from mrv.tables import load_tables
 from tests.mrv.stand_of_squares import PROJECT, visits
 from tests.mrv.stand_of_squares import plan as plan_of_squares
@@ -102,6 +102,14 @@ def test_stocks_of_both_dates_share_most_of_their_error(demo):
     assert check.correlation_ppm > 800_000
     assert check.drawn_se_g["change"] < 0.5 * check.drawn_se_g["last"]
     assert check.low_g < inputs[3].change.total_g < check.high_g
+
+
+def test_a_check_is_stored_in_digits_that_last_bits_do_not_reach_and_read_back_whole(demo):
+    inputs, _ = demo
+    check = check_change(*inputs, iterations=200)
+    assert all(v % 1000 == 0 for v in (*check.drawn_se_g.values(), *check.closed_form_se_g.values()))
+    assert all(len(v.rstrip("0")) <= 6 for v in check.variance_parts_g2.values())
+    assert check_from_doc(to_doc(check)) == check
 
 
 def test_the_slope_of_a_tilted_canopy_is_its_tilt(tmp_path):

@@ -1,10 +1,16 @@
-"""Verbs that keep running: the web pages, and the embedded chain's JSON-RPC."""
+"""Verbs of what runs beside the work: the web pages, the embedded chain's JSON-RPC, its backups."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from apps.cli.say import Plain, Session
+
+if TYPE_CHECKING:
+    from registry.backup import ChainSummary
 
 
 @click.command()
@@ -69,3 +75,46 @@ def give_yen(session: Session, role: str, amount: int) -> None:
     work.give_test_yen(ws, role, units)
     session.tell(f"{role} got {amount:,} development yen", f"{role} に開発用の円 {amount:,} を渡しました")
     session.result({"role": role, "base_units": units})
+
+
+@chain.command("backup")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.pass_obj
+def back_up(session: Session, folder: Path) -> None:
+    """Write the embedded chain and its contracts' addresses to a new folder; work may go on meanwhile. バックアップ
+
+    \b
+    Example: satoyama chain backup /mnt/usb/chain-2026-11-21
+    """
+    from flows import work
+
+    made = work.backup_chain(session.open(), folder)
+    session.tell(
+        f"Backed up to {folder}: blocks 0 to {made.head}, last hash {made.head_hash}",
+        f"{folder} へ保存しました: ブロック 0～{made.head}、最終ハッシュ {made.head_hash}",
+    )
+    session.result(_summary(made))
+
+
+@chain.command("restore")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="Allow that blocks made since the backup are forgotten.")
+@click.pass_obj
+def restore(session: Session, folder: Path, replace: bool) -> None:
+    """Put a backup in place of the chain; `satoyama settle` then issues again what was issued since. 復元
+
+    \b
+    Example: satoyama chain restore /mnt/usb/chain-2026-11-21
+    """
+    from flows import work
+
+    found = work.restore_chain(session.open(), folder, replace=replace)
+    session.tell(
+        f"Restored from {folder}: blocks 0 to {found.head}. Run satoyama settle next.",
+        f"{folder} から復元しました: ブロック 0～{found.head}。続けて satoyama settle を実行してください。",
+    )
+    session.result(_summary(found))
+
+
+def _summary(found: ChainSummary) -> dict[str, object]:
+    return {"chain_id": found.chain_id, "head": found.head, "head_hash": found.head_hash}

@@ -106,3 +106,16 @@ def test_keys_are_never_made_without_a_password(tmp_path, monkeypatch):
     assert result.exit_code == 1
     assert "SATOYAMA_KEYSTORE_PASSWORD" in result.output
     assert not list((tmp_path / "ws" / "keys").glob("*.json"))
+
+
+def test_a_chain_is_backed_up_and_restored_by_two_verbs_and_a_wrong_folder_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("SATOYAMA_KEYSTORE_PASSWORD", "for this test only")
+    ws, folder = tmp_path / "ws", tmp_path / "backup"
+    assert run("init", ws, "--chain").exit_code == 0
+    assert run("-w", ws, "--json", "chain", "backup", folder).exit_code == 0
+    again = run("-w", ws, "chain", "backup", folder)
+    assert again.exit_code == 1, "a backup is never written over"
+    assert run("-w", ws, "chain", "restore", tmp_path).exit_code == 1
+    restored = run("-w", ws, "--json", "chain", "restore", folder)
+    assert restored.exit_code == 0
+    assert json.loads(restored.output)["head"] > 0

@@ -113,7 +113,8 @@ def deploy(w3: Web3, admin: LocalAccount, roles: Roles, *, yen: str | None = Non
     grant("CreditRegistry", registry, "VERIFIER_ROLE", roles.verifiers)
     grant("CreditRegistry", registry, "GUARDIAN_ROLE", roles.guardians)
     grant("CreditSale", sale, "SELLER_ROLE", roles.sellers)
-    sender.transact(admin, "allow the yen", sale, encode_call("CreditSale", "setTokenAllowed", token, True))
+    for contract, to in (("CreditSale", sale), ("RevenueSplit", split)):
+        sender.transact(admin, "allow the yen", to, encode_call(contract, "setTokenAllowed", token, True))
     return Deployment(
         chain_id=sender.chain_id,
         block=block,

@@ -65,6 +65,11 @@ contract CreditSale is AccessControl, ReentrancyGuardTransient, IERC1155Receiver
         uint256 cost,
         bytes32 projectId
     );
+    /// @notice Follows `Sold` where the credits were retired at once. The registry's certificate names this contract as the
+    /// account, since it held the credits; this says for whom.
+    event RetiredForBuyer(
+        uint256 indexed listingId, uint256 indexed certificateId, address indexed buyer, uint256 id, uint64 kg
+    );
     event Cancelled(uint256 indexed listingId, uint64 kg);
 
     // ---------------------------------------------------------------- errors
@@ -131,7 +136,13 @@ contract CreditSale is AccessControl, ReentrancyGuardTransient, IERC1155Receiver
     // ---------------------------------------------------------------- buyer
 
     /// @notice Buys from a listing. Needs an allowance of the token for this contract.
-    function buy(uint256 listingId, uint64 kg, uint256 maxCost, uint256 deadline) external returns (uint256 cost) {
+    /// @param maxCost Refused above this many base units of the token; `quote` gives the exact cost.
+    /// @param deadline Refused after this time (unix seconds).
+    function buy(uint256 listingId, uint64 kg, uint256 maxCost, uint256 deadline)
+        external
+        nonReentrant
+        returns (uint256 cost)
+    {
         return _buy(listingId, kg, maxCost, deadline);
     }
 
@@ -144,35 +155,88 @@ contract CreditSale is AccessControl, ReentrancyGuardTransient, IERC1155Receiver
         uint8 v,
         bytes32 r,
         bytes32 s
-    ) external returns (uint256 cost) {
-        address token = listing(listingId).token;
-        if (!tokenAllowed[token]) revert Token_NotAllowed(token);
-        // A permit may have been sent by somebody else just before, to make this call fail. The allowance it left decides,
-        // so its failure is not ours: with no allowance the payment below reverts.
-        try IERC20Permit(token).permit(msg.sender, address(this), maxCost, deadline, v, r, s) {} catch {}
+    ) external nonReentrant returns (uint256 cost) {
+        _permit(listingId, maxCost, deadline, v, r, s);
         return _buy(listingId, kg, maxCost, deadline);
     }
 
-    function _buy(uint256 listingId, uint64 kg, uint256 maxCost, uint256 deadline)
+    /// @notice Buys and retires at once: the credits go out of the escrow for ever, with a certificate for
+    /// `retirement.beneficiary`. The buyer need not be able to hold credits.
+    function buyAndRetire(
+        uint256 listingId,
+        uint64 kg,
+        uint256 maxCost,
+        uint256 deadline,
+        ICreditRegistry.Retirement calldata retirement
+    ) external nonReentrant returns (uint256 cost, uint256 certificateId) {
+        return _buyAndRetire(listingId, kg, maxCost, deadline, retirement);
+    }
+
+    /// @notice Buys and retires at once, with a permit (EIP-2612) over `maxCost` and the same deadline.
+    function buyAndRetireWithPermit(
+        uint256 listingId,
+        uint64 kg,
+        uint256 maxCost,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s,
+        ICreditRegistry.Retirement calldata retirement
+    ) external nonReentrant returns (uint256 cost, uint256 certificateId) {
+        _permit(listingId, maxCost, deadline, v, r, s);
+        return _buyAndRetire(listingId, kg, maxCost, deadline, retirement);
+    }
+
+    /// @dev A permit may have been sent by somebody else just before, to make this call fail. The allowance it left
+    /// decides, so its failure is not ours: with no allowance the payment reverts.
+    function _permit(uint256 listingId, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s) private {
+        address token = listing(listingId).token;
+        if (!tokenAllowed[token]) revert Token_NotAllowed(token);
+        try IERC20Permit(token).permit(msg.sender, address(this), value, deadline, v, r, s) {} catch {}
+    }
+
+    function _buy(uint256 listingId, uint64 kg, uint256 maxCost, uint256 deadline) private returns (uint256 cost) {
+        uint256 id;
+        (cost, id) = _pay(listingId, kg, maxCost, deadline);
+        // Last, since the buyer is called.
+        registry.safeTransferFrom(address(this), msg.sender, id, kg, "");
+    }
+
+    function _buyAndRetire(
+        uint256 listingId,
+        uint64 kg,
+        uint256 maxCost,
+        uint256 deadline,
+        ICreditRegistry.Retirement calldata retirement
+    ) private returns (uint256 cost, uint256 certificateId) {
+        uint256 id;
+        (cost, id) = _pay(listingId, kg, maxCost, deadline);
+        // What stops a transfer stops a sale too, but not all of it stops a retirement (a pause does not). So the registry
+        // is asked by a transfer of nothing.
+        registry.safeTransferFrom(address(this), address(this), id, 0, "");
+        certificateId = registry.retire(id, kg, retirement);
+        emit RetiredForBuyer(listingId, certificateId, msg.sender, id, kg);
+    }
+
+    /// @dev Takes the kilograms off the listing and the money from the buyer to the project's payees.
+    function _pay(uint256 listingId, uint64 kg, uint256 maxCost, uint256 deadline)
         private
-        nonReentrant
-        returns (uint256 cost)
+        returns (uint256 cost, uint256 id)
     {
         if (block.timestamp > deadline) revert Purchase_Expired(deadline, block.timestamp);
         if (kg == 0) revert Purchase_KgZero();
         Listing memory l = listing(listingId);
         if (kg > l.kg) revert Purchase_KgTooMany(kg, l.kg);
         if (!tokenAllowed[l.token]) revert Token_NotAllowed(l.token);
+        id = l.id;
         cost = _cost(kg, l.pricePerTonne);
         if (cost > maxCost) revert Purchase_CostAboveMaximum(cost, maxCost);
-        bytes32 projectId = registry.projectIdOf(l.id);
+        bytes32 projectId = registry.projectIdOf(id);
 
         _listings[listingId].kg = l.kg - kg;
-        emit Sold(listingId, l.id, msg.sender, kg, l.token, cost, projectId);
+        emit Sold(listingId, id, msg.sender, kg, l.token, cost, projectId);
         IERC20(l.token).safeTransferFrom(msg.sender, address(this), cost);
         split.deposit(projectId, l.token, cost);
-        // Last, since the buyer is called.
-        registry.safeTransferFrom(address(this), msg.sender, l.id, kg, "");
     }
 
     // ---------------------------------------------------------------- views

@@ -6,15 +6,19 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IRevenueSplit} from "./interfaces/IRevenueSplit.sol";
+import {DeadEnd} from "./libraries/DeadEnd.sol";
 import {PayeeLedger, PayeeLedgerLib} from "./libraries/PayeeLedger.sol";
+import {ShareSchedule, ShareScheduleLib} from "./libraries/ShareSchedule.sol";
 
 /// @title Sends a project's revenue home
 /// @notice Payees of a project hold shares of a million. Money is pulled, by the payee or by anyone on its behalf, and
-/// always goes to the payee. A change of shares opens a new epoch and touches nothing deposited before.
+/// always goes to the payee. A change of shares is announced for as long as the project's delay says, then opens a new
+/// epoch by itself, and touches nothing deposited before.
 /// @dev Over the epochs e, with deposits D_e and shares s: entitlement = floor(sum D_e * s_e / SHARES). The numerators are
 /// kept whole over epochs, so nothing is lost by rounding twice. Nobody can take the remainder (< number of payees).
 contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
+    using ShareScheduleLib for ShareSchedule;
 
     // ---------------------------------------------------------------- types
 
@@ -34,13 +38,17 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
 
     // ---------------------------------------------------------------- constants
 
+    /// @notice Who may stop an announced change of shares, besides the admin.
+    bytes32 public constant GUARDIAN_ROLE = keccak256("GUARDIAN_ROLE");
     uint32 public constant SHARES = 1_000_000;
+    uint32 public constant MAX_DELAY = 180 days;
     uint256 public constant MAX_PAYEES = 500;
 
     // ---------------------------------------------------------------- storage
 
-    /// @notice The project's current epoch; 0 before the first shares are set.
-    mapping(bytes32 projectId => uint24) public currentEpoch;
+    /// @notice Tokens that may be deposited. Fee-on-transfer and rebasing tokens do not belong here.
+    mapping(address token => bool) public tokenAllowed;
+    mapping(bytes32 projectId => ShareSchedule) private _schedules;
     /// @dev Shares by epoch and payee in one word, which saves a hash at each claim.
     mapping(bytes32 projectId => mapping(uint256 epochAndPayee => uint256)) private _shares;
 
@@ -48,7 +56,12 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
 
     // ---------------------------------------------------------------- events
 
+    event TokenAllowed(address indexed token, bool allowed);
+    event DelaySet(bytes32 indexed projectId, uint32 delay);
     event SharesSet(bytes32 indexed projectId, uint24 indexed epoch, address[] payees, uint32[] shares);
+    /// @notice The table just set is in force for deposits from `effectiveFrom` (unix seconds) on.
+    event SharesScheduled(bytes32 indexed projectId, uint24 indexed epoch, uint40 effectiveFrom);
+    event SharesCancelled(bytes32 indexed projectId, uint24 indexed epoch, address indexed by);
     event Deposited(
         bytes32 indexed projectId, address indexed token, address indexed from, uint24 epoch, uint256 amount
     );
@@ -56,6 +69,13 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
 
     // ---------------------------------------------------------------- errors
 
+    error Token_NotAllowed(address token);
+    error Token_Zero();
+    error Delay_Lowered(uint32 delay, uint32 current);
+    error Delay_TooLong(uint32 delay, uint32 maximum);
+    error Shares_ChangePending(bytes32 projectId, uint24 epoch, uint40 effectiveFrom);
+    error Shares_NonePending(bytes32 projectId);
+    error Shares_PayeeCannotClaim(address payee);
     error Shares_LengthDiffers(uint256 payees, uint256 shares);
     error Shares_CountInvalid(uint256 count, uint256 maximum);
     error Shares_NotAscending(address before, address payee);
@@ -70,13 +90,34 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
     error Remainder_PayeesNotAscending(address before, address payee);
     error Remainder_PayeesIncomplete(bytes32 projectId, address token);
 
-    // ---------------------------------------------------------------- shares
+    // ---------------------------------------------------------------- administration
 
     constructor(address admin) {
         _grantRole(DEFAULT_ADMIN_ROLE, admin);
     }
 
-    /// @notice Sets who gets what of all later deposits. Payees in strictly ascending order, shares adding to SHARES.
+    /// @notice Allows a token to be deposited or stops it. What was deposited before can be claimed either way.
+    function setTokenAllowed(address token, bool allowed) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        if (token == address(0)) revert Token_Zero();
+        tokenAllowed[token] = allowed;
+        emit TokenAllowed(token, allowed);
+    }
+
+    /// @notice Sets for how many seconds a change of a project's shares is announced before it takes effect. May be
+    /// raised, never lowered: whoever could lower it could change shares at once. Holds for tables set from now on.
+    function setDelay(bytes32 projectId, uint32 delay) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        if (delay > MAX_DELAY) revert Delay_TooLong(delay, MAX_DELAY);
+        uint32 current = _schedules[projectId].delay;
+        if (delay < current) revert Delay_Lowered(delay, current);
+        _schedules[projectId].delay = delay;
+        emit DelaySet(projectId, delay);
+    }
+
+    // ---------------------------------------------------------------- shares
+
+    /// @notice Sets who gets what of later deposits: of a project's first table from now on, of every other one from when
+    /// the delay is over. Payees in strictly ascending order, shares adding to SHARES. One change at a time: cancel an
+    /// announced one before setting another.
     function setShares(bytes32 projectId, address[] calldata payees, uint32[] calldata shares)
         external
         onlyRole(DEFAULT_ADMIN_ROLE)
@@ -85,8 +126,31 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
         if (payees.length == 0 || payees.length > MAX_PAYEES) {
             revert Shares_CountInvalid(payees.length, MAX_PAYEES);
         }
-        uint24 epoch = ++currentEpoch[projectId];
-        mapping(uint256 => uint256) storage sharesNow = _shares[projectId];
+        ShareSchedule memory schedule = _schedules[projectId];
+        if (schedule.isPending(block.timestamp)) {
+            revert Shares_ChangePending(projectId, schedule.last, schedule.lastFrom);
+        }
+        schedule.add(block.timestamp);
+        _schedules[projectId] = schedule;
+        _writeShares(projectId, schedule.last, payees, shares);
+        emit SharesSet(projectId, schedule.last, payees, shares);
+        emit SharesScheduled(projectId, schedule.last, schedule.lastFrom);
+    }
+
+    /// @notice Stops a change of shares that is not in force yet.
+    function cancelShares(bytes32 projectId) external {
+        if (!hasRole(GUARDIAN_ROLE, msg.sender)) _checkRole(DEFAULT_ADMIN_ROLE);
+        ShareSchedule memory schedule = _schedules[projectId];
+        if (!schedule.isPending(block.timestamp)) revert Shares_NonePending(projectId);
+        schedule.cancel();
+        _schedules[projectId] = schedule;
+        emit SharesCancelled(projectId, schedule.last, msg.sender);
+    }
+
+    function _writeShares(bytes32 projectId, uint24 epoch, address[] calldata payees, uint32[] calldata shares)
+        private
+    {
+        mapping(uint256 => uint256) storage sharesThen = _shares[projectId];
         address before;
         uint256 sum;
         for (uint256 i = 0; i < payees.length; ++i) {
@@ -94,22 +158,24 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
             if (payee == address(this) || payee == address(0)) revert Shares_PayeeInvalid(payee);
             if (payee <= before) revert Shares_NotAscending(before, payee);
             if (shares[i] == 0) revert Shares_Zero(payee);
-            sharesNow[_shareKey(epoch, payee)] = shares[i];
+            if (DeadEnd.isAt(payee, address(this))) revert Shares_PayeeCannotClaim(payee);
+            sharesThen[_shareKey(epoch, payee)] = shares[i];
             sum += shares[i];
             before = payee;
         }
         if (sum != SHARES) revert Shares_SumInvalid(sum, SHARES);
-        emit SharesSet(projectId, epoch, payees, shares);
     }
 
     // ---------------------------------------------------------------- deposit
 
     /// @inheritdoc IRevenueSplit
-    /// @dev Costs the same whatever the number of payees. Refuses a token that delivers less (or more) than asked.
+    /// @dev Costs the same whatever the number of payees. The block's time decides on the table. Refuses a token that
+    /// delivers less (or more) than asked.
     function deposit(bytes32 projectId, address token, uint256 amount) external nonReentrant {
         if (amount == 0) revert Deposit_AmountZero();
         if (amount > type(uint96).max) revert Deposit_TooLarge(amount);
-        uint24 epoch = currentEpoch[projectId];
+        if (!tokenAllowed[token]) revert Token_NotAllowed(token);
+        uint24 epoch = currentEpoch(projectId);
         if (epoch == 0) revert Deposit_NoShares(projectId);
 
         Books storage books = _books[projectId][token];
@@ -178,6 +244,27 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
     }
 
     // ---------------------------------------------------------------- views
+
+    /// @notice The share table (epoch) that a deposit now would be split by; 0 before the first shares are set.
+    function currentEpoch(bytes32 projectId) public view returns (uint24) {
+        return _schedules[projectId].inForceAt(block.timestamp);
+    }
+
+    /// @notice The table set last, cancelled or not. The next one gets the number after it.
+    function lastEpoch(bytes32 projectId) external view returns (uint24) {
+        return _schedules[projectId].last;
+    }
+
+    /// @notice Seconds for which a change of the project's shares is announced.
+    function delayOf(bytes32 projectId) external view returns (uint32) {
+        return _schedules[projectId].delay;
+    }
+
+    /// @notice The table that is announced and from when (unix seconds) it is in force; 0 and 0 when none is.
+    function pendingShares(bytes32 projectId) external view returns (uint24 epoch, uint40 effectiveFrom) {
+        ShareSchedule memory schedule = _schedules[projectId];
+        if (schedule.isPending(block.timestamp)) return (schedule.last, schedule.lastFrom);
+    }
 
     /// @notice A payee's shares of a million in an epoch; 0 for who is no payee then.
     function sharesOf(bytes32 projectId, uint24 epoch, address payee) public view returns (uint32) {

@@ -174,6 +174,15 @@ contract SaleTest is Base {
         fund(buyer, 100_000_000 * YEN, address(sale));
     }
 
+    function test_a_permit_for_a_token_no_more_allowed_is_not_even_tried() public {
+        vm.prank(admin);
+        sale.setTokenAllowed(address(yen), false);
+        (uint8 v, bytes32 r, bytes32 s) = permitFor(12_000 * YEN);
+        vm.expectRevert(abi.encodeWithSelector(CreditSale.Token_NotAllowed.selector, address(yen)));
+        vm.prank(buyer);
+        sale.buyWithPermit(listing, 1_000, 12_000 * YEN, block.timestamp, v, r, s);
+    }
+
     function permitFor(uint256 value) private view returns (uint8 v, bytes32 r, bytes32 s) {
         bytes32 permit = keccak256(
             abi.encode(
@@ -237,10 +246,30 @@ contract SaleTest is Base {
         buy(1);
     }
 
-    function test_a_token_that_returns_nothing_sells_as_well() public {
+    function allow(address token) private {
+        vm.startPrank(admin);
+        sale.setTokenAllowed(token, true);
+        split.setTokenAllowed(token, true);
+        vm.stopPrank();
+    }
+
+    function test_a_token_that_the_split_does_not_allow_sells_nothing() public {
         SilentToken silent = new SilentToken();
         vm.prank(admin);
         sale.setTokenAllowed(address(silent), true);
+        vm.prank(seller);
+        uint256 other = sale.list(id, 1_000, address(silent), 100);
+        silent.mint(buyer, 100);
+        vm.prank(buyer);
+        silent.approve(address(sale), 100);
+        vm.expectRevert(abi.encodeWithSelector(RevenueSplit.Token_NotAllowed.selector, address(silent)));
+        vm.prank(buyer);
+        sale.buy(other, 1_000, 100, block.timestamp);
+    }
+
+    function test_a_token_that_returns_nothing_sells_as_well() public {
+        SilentToken silent = new SilentToken();
+        allow(address(silent));
         vm.prank(seller);
         uint256 other = sale.list(id, 1_000, address(silent), 100);
         silent.mint(buyer, 100);
@@ -253,8 +282,7 @@ contract SaleTest is Base {
 
     function test_a_token_that_keeps_a_fee_sells_nothing() public {
         FeeToken fee = new FeeToken();
-        vm.prank(admin);
-        sale.setTokenAllowed(address(fee), true);
+        allow(address(fee));
         vm.prank(seller);
         uint256 other = sale.list(id, 1_000, address(fee), 10_000);
         fee.mint(buyer, 10_000);

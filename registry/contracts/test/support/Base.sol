@@ -50,6 +50,7 @@ abstract contract Base {
         registry.registerProject(PROJECT, METHOD, MIN_BUFFER_BPS, 0, "https://example.org/p1");
         sale.grantRole(sale.SELLER_ROLE(), seller);
         sale.setTokenAllowed(address(yen), true);
+        split.setTokenAllowed(address(yen), true);
         vm.stopPrank();
     }
 

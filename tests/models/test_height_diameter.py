@@ -15,7 +15,10 @@ from models.height_diameter import (
     FORMS,
     HeightDiameterCurve,
     choose_height_curve,
+    displacements,
     fit_height_curve,
+    height_gradient,
+    height_of,
     predict_height,
 )
 
@@ -128,3 +131,100 @@ def test_inputs_are_left_as_they_were():
     before = d.copy(), h.copy()
     assert isinstance(choose_height_curve(d, h).curve, HeightDiameterCurve)
     assert np.array_equal(d, before[0]) and np.array_equal(h, before[1])
+
+
+@pytest.mark.parametrize("noise", [1e-15, 1e-13])
+def test_noise_of_the_last_bits_changes_neither_form_nor_a_millimetre(noise):
+    """A thousand times what processors differ by: coefficients are cut above it, sums are exactly rounded."""
+    rng = np.random.default_rng(11)
+    d, h = made_up(240)
+    plots = np.arange(d.size) % 9
+    asked = rng.uniform(4.0, 70.0, 3000)
+    truth = choose_height_curve(d, h, plots).curve
+    for _ in range(12):
+        shaken = choose_height_curve(
+            d * (1 + noise * rng.uniform(-1, 1, d.size)), h * (1 + noise * rng.uniform(-1, 1, d.size)), plots
+        ).curve
+        assert (shaken.form, shaken.coefficients, shaken.log_residual_sd) == (
+            truth.form,
+            truth.coefficients,
+            truth.log_residual_sd,
+        )
+        assert np.array_equal(
+            np.rint(height_of(shaken, asked) * 1000), np.rint(height_of(truth, asked) * 1000)
+        )
+
+
+def test_the_order_of_pairs_does_not_matter_to_the_last_digit():
+    d, h = made_up(240)
+    turn = np.random.default_rng(3).permutation(d.size)
+    for form in FORMS:
+        assert (
+            fit_height_curve(form, d, h).coefficients == fit_height_curve(form, d[turn], h[turn]).coefficients
+        )
+
+
+def test_of_equally_good_forms_the_simplest_is_taken():
+    d = np.linspace(5.0, 70.0, 60)
+    straight = np.exp(0.8 + 0.6 * np.log(d))
+    choice = choose_height_curve(d, straight)
+    assert choice.cross_validated_rmse_m["log2"] < 1e-3, "log2 holds log1: it fits as well"
+    assert choice.curve.form == "log1"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_own_least_squares_agree_with_scipy_and_lapack(form):
+    from scipy.optimize import curve_fit
+
+    d, h = made_up(150)
+    ours = fit_height_curve(form, d, h)
+    if form in ("log1", "log2"):
+        theirs = np.polyfit(np.log(d), np.log(h), len(ours.coefficients) - 1)[::-1]
+    else:
+        model = {
+            "weibull": lambda x, a, b, c: a * (1 - np.exp(-((x / b) ** c))),
+            "michaelis": lambda x, a, b: a * x / (b + x),
+        }[form]
+        theirs, covariance = curve_fit(model, d, h, p0=ours.coefficients, ftol=1e-15, xtol=1e-15)
+        assert np.array(ours.covariance) == pytest.approx(covariance, rel=1e-3)
+    assert ours.coefficients == pytest.approx(theirs, rel=1e-6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_displacements_are_those_of_leaving_each_plot_out(form):
+    d, h = made_up(400, 0.5)
+    plots = np.array([f"S{k % 8}" for k in range(d.size)])
+    whole = fit_height_curve(form, d, h)
+    at = np.array([15.0, 30.0, 50.0])
+    for name, moved in displacements(whole, d, h, plots).items():
+        rest = fit_height_curve(form, d[plots != name], h[plots != name])
+        shift = (height_of(rest, at) - height_of(whole, at)) * np.sqrt(7 / 8)
+        linear = height_gradient(whole, at) @ np.array(moved)
+        if form in ("log1", "log2"):  # the correction of the logarithm moves as well, by a tenth as much
+            assert linear == pytest.approx(shift, abs=0.02)
+        else:
+            assert linear == pytest.approx(shift, abs=0.01)
+
+
+def test_displacements_need_three_plots_and_no_plot_that_decides_alone():
+    d, h = made_up(30)
+    curve = fit_height_curve("log1", d, h)
+    with pytest.raises(OutOfRange, match="3 sample plots"):
+        displacements(curve, d, h, np.arange(30) % 2)
+    d[2:] = 20.0
+    plots = np.array(["A", "A", *("B" for _ in range(14)), *("C" for _ in range(14))])
+    with pytest.raises(OutOfRange, match="all of them on A"):
+        displacements(curve, d, h, plots)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(5, 60), st.integers(0, 2**31), st.floats(0.0, 6.0))
+def test_any_pairs_give_a_finite_curve_or_are_refused(n, seed, noise_m):
+    rng = np.random.default_rng(seed)
+    d = np.round(rng.uniform(1.0, 90.0, n), 1)
+    h = np.maximum(np.round(1.3 + 0.4 * d * rng.uniform(0.2, 1.0) + rng.normal(0, noise_m, n), 1), 0.5)
+    try:
+        curve = choose_height_curve(d, h).curve
+    except OutOfRange:
+        return
+    assert np.all(np.isfinite(height_of(curve, np.array([1.0, 20.0, 120.0]))))

@@ -8,8 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.checks import (
+    amounts,
+    column,
+    enough,
+    finite_correction,
+    groups,
+    labels,
+    means,
+    positive,
+    table,
+    weights_of,
+)
 from models.errors import OutOfRange
-from models.sampling import SampleEstimate, _enough, _labels, _positive, column, fit_regression, table
+from models.regression import fit_regression
+from models.sample_estimate import SampleEstimate
 
 _F = NDArray[np.float64]
 
@@ -24,6 +37,7 @@ def domain_means(
 
     Parameters
     ----------
+    y : array_like, shape (n,)
     domain : sequence of str, length n
     weights : array_like, shape (n,), optional
         Design weights; equal if not given.
@@ -33,7 +47,12 @@ def domain_means(
     Returns
     -------
     dict
-        Domains with two sample plots or more; smaller ones have no direct variance and are left out.
+        Domains with two sample plots or more, in the unit of y; smaller ones have no direct variance and are left out.
+
+    Raises
+    ------
+    OutOfRange
+        Naming the row of a missing value, label or weight.
 
     References
     ----------
@@ -41,18 +60,46 @@ def domain_means(
     """
     values = column("y", y)
     n = values.size
-    w = np.ones(n) if weights is None else column("weights", weights, n)
-    _positive("weights", w)
-    names = _labels("domain", domain, n, dict.fromkeys(domain))
-    finite = 1.0 - n / population if population is not None and np.ptp(w) == 0 else 1.0
+    w = weights_of(weights, n)
+    names = labels("domain", domain, n)
+    finite = finite_correction(n, population) if np.ptp(w) == 0 else 1.0
     out = {}
-    for name in dict.fromkeys(names.tolist()):
-        own = names == name
-        if own.sum() < 2:
+    for name, own in groups(names).items():
+        if own.size < 2:
             continue
         mean = float(np.average(values[own], weights=w[own]))
         out[name] = _domain(mean, values[own] - mean, w[own], finite, 1, "domain mean")
-    return out
+    return out  # type: ignore[return-value]  # labels as they came
+
+
+def domain_covariates(
+    x: ArrayLike, domain: Sequence[str]
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
+    """Covariate means and number of units of every domain, from all units of a population.
+
+    Parameters
+    ----------
+    x : array_like, shape (N, k) or (N,)
+    domain : sequence of str, length N
+
+    Returns
+    -------
+    means : dict of domain to ndarray, shape (k,)
+    sizes : dict of domain to float
+        What `greg_domains`, `eblup_unit` and the others ask for.
+
+    Raises
+    ------
+    OutOfRange
+        Naming the row of a missing value or label.
+    """
+    names = labels("domain", domain, len(domain))
+    covariates = table("x", x, names.size)
+    rows = groups(names)
+    return (
+        {name: covariates[own].mean(axis=0) for name, own in rows.items()},  # type: ignore[misc]  # labels as they came
+        {name: float(own.size) for name, own in rows.items()},  # type: ignore[misc]
+    )
 
 
 def post_stratified(
@@ -64,64 +111,104 @@ def post_stratified(
 
     Parameters
     ----------
+    y : array_like, shape (n,)
+    stratum : sequence of str, length n
     size : mapping of stratum to float
-        Area or units; weights are their shares.
+        Area or units, above zero; weights are their shares.
+    population : float, optional
+        N units of the whole; no finite correction if not given.
+
+    Raises
+    ------
+    OutOfRange
+        If a stratum holds fewer than two sample plots; naming the row of a missing value or label.
 
     References
     ----------
-    Cochran (1977) 5A.9.
+    Cochran (1977) 5A.9; Särndal, Swensson, Wretman (1992) 7.6.
     """
     values = column("y", y)
     n = values.size
-    names = _labels("stratum", stratum, n, size)
-    finite = 1.0 if population is None else 1.0 - n / population
-    whole = float(sum(size.values()))
+    sizes = amounts("size", size, size)
+    rows = groups(labels("stratum", stratum, n, size))
+    finite = finite_correction(n, population)
+    whole = sum(sizes.values())
     mean = variance = 0.0
-    for name, area in size.items():
-        own, share = values[names == name], area / whole
-        _enough(own.size, 1, f"stratum {name}")
+    for name, area in sizes.items():
+        own, share = values[rows.get(name, [])], area / whole
+        enough(own.size, 1, f"stratum {name}")
         mean += share * float(own.mean())
         variance += finite * float(own.var(ddof=1)) * (share / n + (1.0 - share) / n**2)
-    return SampleEstimate(mean, variance, n - len(size), n, len(size), "post-stratified")
+    return SampleEstimate(mean, variance, n - len(sizes), n, len(sizes), "post-stratified")
 
 
 def greg_domains(
     y: ArrayLike,
-    x: ArrayLike,
+    x: ArrayLike | None,
     domain: Sequence[str],
     x_mean: Mapping[str, ArrayLike],
     weights: ArrayLike | None = None,
+    size: Mapping[str, float] | None = None,
+    population: float | None = None,
 ) -> dict[str, SampleEstimate]:
-    """GREG of every domain: one working model for all, and each domain's own mean residual added.
+    """GREG of every domain: one working model for all, and each domain's own residuals added.
+
+    Without `size`, the domain's mean residual is added (``sum w e / sum w`` over its own plots). With `size`, residuals are
+    expanded to the units the domain is known to hold, ``sum w e / N_d``: unbiased whatever number of plots fell into it, also for a
+    single one, and more variable, since that number is part of chance ("modified GREG").
 
     Parameters
     ----------
-    x_mean : mapping of domain to array_like, shape (k,)
-        Population means of the covariates in each domain.
+    y : array_like, shape (n,)
+    x : array_like, shape (n, k) or (n,), or None
+        Without the column of ones.
+    domain : sequence of str, length n
+    x_mean : mapping of domain to array_like, shape (k,) or (N_d, k)
+        Population means of the covariates in each domain, or all its units.
+    weights : array_like, shape (n,), optional
+        Design weights; equal if not given.
+    size : mapping of domain to float, optional
+        N_d, units of each domain.
+    population : float, optional
+        N units of the whole, for ``1 - n/N`` under equal weights; with `size`, their sum if not given.
 
     Returns
     -------
     dict
-        Domains with two sample plots or more.
+        Domains with two sample plots or more, with `size` one or more, in the unit of y.
+
+    Raises
+    ------
+    OutOfRange
+        Naming the row of a missing value, label or weight, the domain without a size, or the column of a collinear covariate.
+
+    References
+    ----------
+    Särndal, Swensson, Wretman (1992) 10.5 and 10.6; Rao and Molina (2015) 2.5.
     """
     values = column("y", y)
     n = values.size
     covariates = table("x", x, n)
-    w = np.ones(n) if weights is None else column("weights", weights, n)
-    _positive("weights", w)
-    names = _labels("domain", domain, n, x_mean)
+    w = weights_of(weights, n)
+    rows = groups(labels("domain", domain, n, x_mean))
+    sizes = None if size is None else amounts("size", size, x_mean)
+    whole = population if population is not None or sizes is None else sum(sizes.values())
+    finite = finite_correction(n, whole) if np.ptp(w) == 0 else 1.0
+    if sizes is not None and weights is None:
+        w = np.full(n, sum(sizes.values()) / n if whole is None else whole / n)
     fit = fit_regression(values, covariates, w)
     out = {}
-    for name, means in x_mean.items():
-        own = names == name
-        if own.sum() < 2:
-            continue
-        at = np.concatenate([[1.0], np.atleast_1d(np.asarray(means, dtype=np.float64))])
-        correction = float(np.average(fit.residuals[own], weights=w[own]))
-        value = float(at @ fit.coefficients) + correction
-        out[name] = _domain(
-            value, fit.residuals[own] - correction, w[own], 1.0, at.size, "GREG of the domain"
-        )
+    for name, given in x_mean.items():
+        at = fit.at(means(f"x_mean of {name}", given, covariates.shape[1]))
+        own = rows.get(name, np.empty(0, dtype=np.intp))
+        residual, synthetic = fit.residuals[own], float(at @ fit.loads)
+        if sizes is not None and own.size:
+            out[name] = _expanded(synthetic, w[own] * residual / sizes[name], n, finite, at.size, own.size)
+        elif own.size >= 2:
+            correction = float(np.average(residual, weights=w[own]))
+            out[name] = _domain(
+                synthetic + correction, residual - correction, w[own], finite, at.size, "GREG of the domain"
+            )
     return out
 
 
@@ -130,6 +217,15 @@ def _domain(value: float, residual: _F, w: _F, finite: float, p: int, name: str)
     share = w / w.sum()
     variance = finite * n / (n - 1) * float(((share * residual) ** 2).sum())
     return SampleEstimate(value, variance, n - 1, n, p, name)
+
+
+def _expanded(synthetic: float, scores: _F, n: int, finite: float, p: int, inside: int) -> SampleEstimate:
+    """Scores ``w e / N_d`` of the plots inside; those outside are zero, and count in the spread."""
+    total = float(scores.sum())
+    variance = finite * n / (n - p) * (float(scores @ scores) - total**2 / n)
+    return SampleEstimate(
+        synthetic + total, max(0.0, variance), n - p, inside, p, "GREG of the domain (expanded residuals)"
+    )
 
 
 @dataclass(frozen=True)
@@ -169,13 +265,14 @@ def class_areas(counts: ArrayLike, mapped_area: ArrayLike) -> ClassAreas:
     Raises
     ------
     OutOfRange
-        If a map class has fewer than two points.
+        If a map class has fewer than two points, or no area; if the table is not square or holds no count (the row is named).
 
     References
     ----------
     Olofsson et al. (2013) Remote Sens. Environ. 129: 122-131; (2014) 148: 42-57, equations 1-11.
     """
     mapped = column("mapped_area", mapped_area)
+    positive("mapped_area", mapped, "areas", "面積")
     matrix = table("counts", counts, mapped.size)
     if matrix.shape[1] != mapped.size or (matrix < 0).any():
         raise OutOfRange(

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
+from models.checks import column, enough, positive, table
 from models.errors import OutOfRange
-from models.sampling import SampleEstimate, _enough, column, table
+from models.regression import fit_regression
+from models.sample_estimate import SampleEstimate
 
 _F = NDArray[np.float64]
 ROWS_AT_ONCE = 1_000
@@ -28,11 +30,24 @@ class Correlation:
     range_m : float
         Distance at which it falls to 1/e; 0 means none.
     nugget : float
-        Share of the residual variance that neighbours do not have in common.
+        Share of the residual variance that neighbours do not have in common, 0 to 1.
+
+    Raises
+    ------
+    OutOfRange
+        If the range is negative or no number, or the nugget is not from 0 to 1.
     """
 
     range_m: float
     nugget: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.range_m < np.inf or not 0.0 <= self.nugget <= 1.0:
+            raise OutOfRange(
+                en=f"expected a correlation range of 0 m or more and a nugget from 0 to 1, got {self.range_m} m and {self.nugget}; "
+                "declare them before the survey",
+                ja=f"相関距離は0 m以上、ナゲットは0～1が必要ですが、{self.range_m} m、{self.nugget}でした。調査前に宣言してください",
+            )
 
     def between(self, one_m: _F, other_m: _F) -> _F:
         """Correlation of residuals at two sets of positions, shapes (a, 2) and (b, 2)."""
@@ -95,49 +110,80 @@ def model_based_mean(
     mean_correlation : float, optional
         ``correlation.mean(xy_population_m)`` where it was computed before: one grid serves many dates.
 
+    Raises
+    ------
+    OutOfRange
+        Naming the row of a missing value, the column of a collinear covariate, or the rows of two sample plots at one place; if n
+        is not above k + 1.
+
     References
     ----------
     Ståhl et al. (2016) Forest Ecosystems 3: 5; Cressie (1993) Statistics for Spatial Data, 3.4.
     """
     values = column("y", y)
     n = values.size
-    design = np.column_stack([np.ones(n), table("x", x, n)])
-    positions = table("xy_m", xy_m, n)
-    all_positions = np.asarray(xy_population_m, dtype=np.float64)
+    covariates = table("x", x, n)
+    k = covariates.shape[1]
+    positions = _positions("xy_m", xy_m, n)
+    all_positions = _positions("xy_population_m", xy_population_m, None)
     cells = all_positions.shape[0]
-    all_positions = table("xy_population_m", all_positions, cells)
-    mean_x = np.concatenate([[1.0], table("x_population", x_population, cells).mean(axis=0)])
+    everywhere = table("x_population", x_population, cells)
+    if everywhere.shape[1] != k:
+        raise OutOfRange(
+            en=f"x_population: expected the {k} covariates of x, got {everywhere.shape[1]} columns.",
+            ja=f"x_population: x と同じ {k} 列が必要ですが、{everywhere.shape[1]} 列でした。",
+        )
+    line = fit_regression(values, covariates)  # for its centre and scale, and to refuse collinear covariates
+    design = line.basis
+    mean_x = line.at(everywhere).mean(axis=0)
     p = design.shape[1]
-    _enough(n, p)
     inverse = _inverse(correlation.between(positions, positions))
     bread = np.linalg.inv(design.T @ inverse @ design)
-    beta = bread @ design.T @ inverse @ values
-    residual = values - design @ beta
+    middle = float(values.mean())
+    loads = bread @ design.T @ inverse @ (values - middle)
+    residual = values - middle - design @ loads
+    loads[0] += middle
     s2 = float(residual @ inverse @ residual) / (n - p)
     shared = correlation.between(positions, all_positions).mean(axis=1)
     whole = correlation.mean(all_positions) if mean_correlation is None else mean_correlation
     parts = s2 * float(mean_x @ bread @ mean_x), s2 * whole
-    value = float(mean_x @ beta)
+    value = float(mean_x @ loads)
     variance = parts[0] + parts[1]
     if borrow:
         value += float(shared @ inverse @ residual)
         gap = mean_x - design.T @ inverse @ shared
         variance = s2 * (whole - float(shared @ inverse @ shared) + float(gap @ bread @ gap))
+    turn = np.diag(np.concatenate([[1.0], 1.0 / line.scale]))  # from the basis to the units given
+    turn[0, 1:] = -line.centre / line.scale
     return ModelBased(
         estimate=SampleEstimate(value, max(0.0, variance), n - p, n, p, "model-based"),
-        coefficients=tuple(beta.tolist()),
-        covariance=tuple(map(tuple, (s2 * bread).tolist())),
+        coefficients=tuple((turn @ loads).tolist()),
+        covariance=tuple(map(tuple, (s2 * turn @ bread @ turn.T).tolist())),
         coefficient_variance=parts[0],
         residual_variance=parts[1],
         residual_sd=float(np.sqrt(s2)),
     )
 
 
-def _inverse(correlation: _F) -> _F:
-    if np.linalg.matrix_rank(correlation) < correlation.shape[0]:
+def _positions(name: str, xy_m: ArrayLike, n: int | None) -> _F:
+    found = table(name, xy_m, np.shape(np.asarray(xy_m, dtype=object))[0] if n is None else n)
+    if found.shape[1] != 2 or found.shape[0] == 0:
         raise OutOfRange(
-            en="xy_m: expected sample plots at different places, got two at the same one. Correct their positions.",
-            ja="xy_m: 標準地の位置は互いに異なる必要がありますが、同じ位置の組があります。位置を修正してください。",
+            en=f"{name}: expected positions of two columns, east and north, got shape {found.shape}.",
+            ja=f"{name}: 東・北の2列の位置が必要ですが、形が {found.shape} でした。",
+        )
+    return found
+
+
+def _inverse(correlation: _F) -> _F:
+    n = correlation.shape[0]
+    apart = correlation - np.eye(n)
+    if (apart >= 1.0).any() or np.linalg.matrix_rank(correlation) < n:
+        one, other = (int(v) + 1 for v in np.unravel_index(int(np.argmax(apart)), (n, n)))
+        raise OutOfRange(
+            en=f"xy_m: expected sample plots at different places, got two at the same one: rows {one} and {other} (counted from 1). "
+            "Correct their positions.",
+            ja=f"xy_m: 標準地の位置は互いに異なる必要がありますが、{one} 行目と {other} 行目（1起算）が同じ位置です。位置を修正してください。",
         )
     return np.asarray(np.linalg.inv(correlation))
 
@@ -157,16 +203,42 @@ def variance_of_mean(
         Derivatives of each cell's prediction by the coefficients.
     covariance : array_like, shape (p, p)
     residual_sd : array_like, shape (N,)
-        Of each cell, which may differ.
+        Of each cell, which may differ; in the unit of the prediction.
+    xy_m : array_like, shape (N, 2)
+
+    Returns
+    -------
+    (float, float)
+        In the squared unit of the prediction.
+
+    Raises
+    ------
+    OutOfRange
+        Naming the row of a missing value; if `covariance` is not that of the p coefficients.
+
+    References
+    ----------
+    Ståhl et al. (2016) Forest Ecosystems 3: 5.
     """
     sd = column("residual_sd", residual_sd)
     mean = table("gradient", gradient, sd.size).mean(axis=0)
-    positions = table("xy_m", xy_m, sd.size)
+    between = _square("covariance", covariance, mean.size)
+    positions = _positions("xy_m", xy_m, sd.size)
     total = 0.0
     for i in range(0, sd.size, ROWS_AT_ONCE):
         block = slice(i, i + ROWS_AT_ONCE)
         total += float(sd[block] @ correlation.between(positions[block], positions) @ sd)
-    return float(mean @ np.asarray(covariance) @ mean), total / sd.size**2
+    return float(mean @ between @ mean), total / sd.size**2
+
+
+def _square(name: str, values: ArrayLike, p: int) -> _F:
+    found = table(name, values, p)
+    if found.shape[1] != p:
+        raise OutOfRange(
+            en=f"{name}: expected {p} rows and columns, one for each coefficient, got shape {found.shape}.",
+            ja=f"{name}: 係数と同じ {p} 行 {p} 列が必要ですが、形が {found.shape} でした。",
+        )
+    return found
 
 
 def hybrid_mean(
@@ -185,6 +257,11 @@ def hybrid_mean(
     covariance : array_like, shape (p, p)
         Of the coefficients.
 
+    Raises
+    ------
+    OutOfRange
+        Naming the row of a missing value or of a size not above zero; if fewer than two clusters came.
+
     References
     ----------
     Ståhl et al. (2016) Forest Ecosystems 3: 5; Saarela et al. (2016) Ann. For. Sci. 73: 895-910.
@@ -192,9 +269,10 @@ def hybrid_mean(
     means = column("cluster_mean", cluster_mean)
     n = means.size
     sizes = column("cluster_size", cluster_size, n)
-    _enough(n, 1)
+    positive("cluster_size", sizes, "sizes", "大きさ")
+    enough(n, 1)
     value = float(np.average(means, weights=sizes))
     sampling = float((sizes**2 * (means - value) ** 2).sum()) / (n * (n - 1) * float(sizes.mean()) ** 2)
-    slope = column("gradient", np.atleast_1d(np.asarray(gradient)))
-    model = float(slope @ table("covariance", covariance, slope.size) @ slope)
+    slope = column("gradient", gradient)
+    model = float(slope @ _square("covariance", covariance, slope.size) @ slope)
     return SampleEstimate(value, sampling + model, n - 1, n, slope.size, "hybrid")

@@ -1,128 +1,56 @@
 """Design-based estimators of means and totals from a probability sample, with their variances.
 
-Floating-point and general: any number of sample plots, covariates, strata and domains. The credited path uses the exact
-`models.estimators`; these serve reports, other designs, and figures to compare with.
+Floating-point and general: any number of sample plots, covariates and strata; domains are in `models.domains`. The credited path
+uses the exact `models.estimators`; these serve reports, other designs, and figures to compare with. Values come and go in the
+unit of y; variances in its square.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+from numpy.typing import ArrayLike
 
+from models.checks import (
+    amounts,
+    column,
+    enough,
+    finite_correction,
+    groups,
+    labels,
+    means,
+    probabilities,
+    table,
+    weights_of,
+)
 from models.errors import OutOfRange
+from models.regression import Regression, fit_regression
+from models.sample_estimate import SampleEstimate, satterthwaite, t_quantile
 
-_F = NDArray[np.float64]
+__all__ = [
+    "GregVariance",
+    "HorvitzThompsonVariance",
+    "RatioVariance",
+    "Regression",
+    "SampleEstimate",
+    "column",
+    "fit_regression",
+    "greg",
+    "horvitz_thompson",
+    "pps",
+    "ratio",
+    "satterthwaite",
+    "srs",
+    "stratified",
+    "t_quantile",
+    "table",
+]
+
 GregVariance = Literal["n_minus_p", "n_minus_1", "g_weight"]
-
-
-@dataclass(frozen=True)
-class SampleEstimate:
-    """An estimate with its variance.
-
-    Attributes
-    ----------
-    value, variance : float
-        In the unit of y (times area or number for totals), and its square.
-    degrees_of_freedom : float
-        Of Student's t; may be fractional (Satterthwaite) or infinite.
-    n : int
-        Sample plots it rests on.
-    parameters : int
-        Coefficients estimated from them.
-    estimator : str
-        Its name, for the report.
-    """
-
-    value: float
-    variance: float
-    degrees_of_freedom: float
-    n: int
-    parameters: int
-    estimator: str
-
-    @property
-    def standard_error(self) -> float:
-        return float(np.sqrt(self.variance))
-
-    def half_width(self, coverage: float = 0.9) -> float:
-        """Half of the two-sided interval by Student's t."""
-        return t_quantile(self.degrees_of_freedom, 0.5 + coverage / 2.0) * self.standard_error
-
-    def interval(self, coverage: float = 0.9) -> tuple[float, float]:
-        half = self.half_width(coverage)
-        return self.value - half, self.value + half
-
-    def times(self, size: float) -> SampleEstimate:
-        """The total that belongs to this mean: times the number of units, or the area."""
-        return replace(self, value=self.value * size, variance=self.variance * size**2)
-
-
-def t_quantile(degrees_of_freedom: float, probability: float) -> float:
-    """Quantile of Student's t, of the normal distribution where the degrees of freedom are infinite."""
-    return float(stdtrit(min(degrees_of_freedom, 1e12), probability))
-
-
-def column(name: str, values: ArrayLike, n: int | None = None) -> _F:
-    """One column of numbers, all there and finite.
-
-    Raises
-    ------
-    OutOfRange
-        Naming the rows (counted from 1) that hold no number, or where the length is not `n`.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or array.size == 0 or (n is not None and array.size != n):
-        raise OutOfRange(
-            en=f"{name}: expected one column of {n if n is not None else 'one or more'} rows, got shape {array.shape}.",
-            ja=f"{name}: {n if n is not None else '1'} 行の列が必要ですが、形が {array.shape} でした。",
-        )
-    _refuse_missing(name, array[:, None])
-    return array
-
-
-def table(name: str, values: ArrayLike, n: int) -> _F:
-    """Columns of numbers as an array of shape (n, k); one column may come flat.
-
-    Raises
-    ------
-    OutOfRange
-        As `column`.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    array = array[:, None] if array.ndim == 1 else array
-    if array.ndim != 2 or array.shape[0] != n:
-        raise OutOfRange(
-            en=f"{name}: expected {n} rows, one for each value of y, got shape {array.shape}.",
-            ja=f"{name}: y と同じ {n} 行が必要ですが、形が {array.shape} でした。",
-        )
-    _refuse_missing(name, array)
-    return array
-
-
-def _refuse_missing(name: str, array: _F) -> None:
-    rows = np.flatnonzero(~np.isfinite(array).all(axis=1)) + 1
-    if rows.size:
-        listed = ", ".join(map(str, rows[:10])) + (" ..." if rows.size > 10 else "")
-        raise OutOfRange(
-            en=f"{name}: expected a number in every row, got none in row {listed} (counted from 1). "
-            "Measure it, or take the row out and say so; a missing value is never filled in.",
-            ja=f"{name}: 全行に数値が必要ですが、{listed} 行目（1起算）が欠測です。計測するか、その行を除外して明記してください。",
-        )
-
-
-def _enough(n: int, parameters: int, where: str = "") -> None:
-    if n <= parameters or n < 2:
-        at = f"{where}: " if where else ""
-        raise OutOfRange(
-            en=f"{at}expected more sample plots than parameters and two at least, got {n} sample plots and {parameters} parameters. "
-            "No variance can be estimated; measure more or use fewer covariates.",
-            ja=f"{at}母数より多く、かつ2点以上の標準地が必要ですが、{n}点・{parameters}母数でした。標準地を増やすか説明変数を減らしてください。",
-        )
+HorvitzThompsonVariance = Literal["sen_yates_grundy", "horvitz_thompson"]
+RatioVariance = Literal["cochran", "adjusted"]
 
 
 def srs(y: ArrayLike, population: float | None = None) -> SampleEstimate:
@@ -131,25 +59,24 @@ def srs(y: ArrayLike, population: float | None = None) -> SampleEstimate:
     Parameters
     ----------
     y : array_like, shape (n,)
+        Two values at least, any unit.
     population : float, optional
         N units; infinite if not given.
+
+    Raises
+    ------
+    OutOfRange
+        If fewer than two values came, one is missing (the row is named), or N is below n.
+
+    References
+    ----------
+    Cochran (1977) Sampling Techniques, 2.5 and 2.6.
     """
     values = column("y", y)
     n = values.size
-    _enough(n, 1)
-    variance = _finite(n, population) * float(values.var(ddof=1)) / n
+    enough(n, 1)
+    variance = finite_correction(n, population) * float(values.var(ddof=1)) / n
     return SampleEstimate(float(values.mean()), variance, n - 1, n, 1, "simple random sampling")
-
-
-def _finite(n: int, population: float | None) -> float:
-    if population is None:
-        return 1.0
-    if population < n:
-        raise OutOfRange(
-            en=f"Expected a population of at least the {n} units sampled, got {population}.",
-            ja=f"母集団は標本 {n} 以上である必要がありますが、{population} でした。",
-        )
-    return 1.0 - n / population
 
 
 def stratified(
@@ -162,61 +89,39 @@ def stratified(
 
     Parameters
     ----------
+    y : array_like, shape (n,)
+    stratum : sequence of str, length n
     size : mapping of stratum to float
-        Area or number of units; weights are their shares.
+        Area or number of units, above zero; weights are their shares.
     population : mapping of stratum to float, optional
-        N_h units; no finite correction if not given.
+        N_h units; no finite correction if not given. A stratum measured whole adds no variance, and may hold a single plot.
 
     Raises
     ------
     OutOfRange
-        If a stratum has fewer than two sample plots or is not in `size`.
+        If a stratum has fewer than two sample plots or is not in `size`, or a value is missing (the row is named).
 
     References
     ----------
     Cochran (1977) Sampling Techniques, 5.6 and 5.16.
     """
     values = column("y", y)
-    names = _labels("stratum", stratum, values.size, size)
-    whole = float(sum(size.values()))
+    sizes = amounts("size", size, size)
+    names = labels("stratum", stratum, values.size, size)
+    units = None if population is None else amounts("population", population, size)
+    whole = sum(sizes.values())
+    rows = groups(names)
     mean, terms = 0.0, []
-    for name, area in size.items():
-        own = values[names == name]
-        _enough(own.size, 1, f"stratum {name}")
-        share = area / whole
-        finite = _finite(own.size, None if population is None else population[name])
-        mean += share * float(own.mean())
-        terms.append((share**2 * finite * float(own.var(ddof=1)) / own.size, own.size - 1))
+    for name, area in sizes.items():
+        own = values[rows.get(name, [])]
+        finite = finite_correction(own.size, None if units is None else units[name], f"stratum {name}")
+        if finite > 0.0 or own.size == 0:
+            enough(own.size, 1, f"stratum {name}")
+            terms.append(((area / whole) ** 2 * finite * float(own.var(ddof=1)) / own.size, own.size - 1))
+        mean += area / whole * float(own.mean())
     return SampleEstimate(
-        mean, sum(v for v, _ in terms), satterthwaite(terms), values.size, len(size), "stratified sampling"
+        mean, sum(v for v, _ in terms), satterthwaite(terms), values.size, len(sizes), "stratified sampling"
     )
-
-
-def satterthwaite(terms: Sequence[tuple[float, float]]) -> float:
-    """Effective degrees of freedom of a sum of independent variances, each with its own.
-
-    References
-    ----------
-    Satterthwaite (1946) Biometrics Bulletin 2: 110-114.
-    """
-    below = sum(v**2 / df for v, df in terms)
-    return float("inf") if below == 0 else sum(v for v, _ in terms) ** 2 / below
-
-
-def _labels(name: str, labels: Sequence[str], n: int, known: Mapping[str, object]) -> NDArray[np.object_]:
-    array = np.array(list(labels), dtype=object)
-    if array.size != n:
-        raise OutOfRange(
-            en=f"{name}: expected {n} labels, one for each value of y, got {array.size}.",
-            ja=f"{name}: y と同じ {n} 個のラベルが必要ですが、{array.size} 個でした。",
-        )
-    for row, label in enumerate(array, 1):
-        if label not in known:
-            raise OutOfRange(
-                en=f"{name}: expected one of {sorted(map(str, known))}, got {label!r} in row {row} (counted from 1).",
-                ja=f"{name}: {row} 行目（1起算）の {label!r} は {sorted(map(str, known))} にありません。",
-            )
-    return array
 
 
 def pps(y: ArrayLike, draw_probability: ArrayLike) -> SampleEstimate:
@@ -224,72 +129,141 @@ def pps(y: ArrayLike, draw_probability: ArrayLike) -> SampleEstimate:
 
     ``T = mean(y/p)``, ``V = sum (y/p - T)^2 / (n (n - 1))``; p sums to 1 over the population.
 
+    Parameters
+    ----------
+    y : array_like, shape (n,)
+        A unit drawn twice comes twice.
+    draw_probability : array_like, shape (n,)
+        Chance of each unit in one draw, above 0 and up to 1.
+
+    Raises
+    ------
+    OutOfRange
+        Naming the row of a missing value or of a probability out of range.
+
     References
     ----------
     Hansen and Hurwitz (1943) Ann. Math. Statist. 14: 333-362.
     """
     values = column("y", y)
-    p = _probabilities("draw_probability", draw_probability, values.size)
-    _enough(values.size, 1)
+    p = probabilities("draw_probability", draw_probability, values.size)
+    enough(values.size, 1)
     expanded = values / p
     n = values.size
     variance = float(expanded.var(ddof=1)) / n
     return SampleEstimate(float(expanded.mean()), variance, n - 1, n, 1, "PPS (Hansen-Hurwitz)")
 
 
-def horvitz_thompson(y: ArrayLike, inclusion: ArrayLike, joint: ArrayLike | None = None) -> SampleEstimate:
+def horvitz_thompson(
+    y: ArrayLike,
+    inclusion: ArrayLike,
+    joint: ArrayLike | None = None,
+    variance: HorvitzThompsonVariance = "sen_yates_grundy",
+) -> SampleEstimate:
     """Total from inclusion probabilities: ``T = sum y/pi``.
 
-    With joint inclusion probabilities, the variance of Sen, Yates and Grundy (fixed n); without, that of sampling with
-    replacement, which is slightly too large.
+    With joint inclusion probabilities, the variance of Sen, Yates and Grundy (fixed n) or of Horvitz and Thompson (any n, also of
+    the distinct units of a sample with replacement); without, that of sampling with replacement, which is slightly too large.
 
     Parameters
     ----------
+    y : array_like, shape (n,)
+        Distinct units.
+    inclusion : array_like, shape (n,)
     joint : array_like, shape (n, n), optional
-        Diagonal ignored.
+        Symmetric; diagonal ignored.
+    variance : {"sen_yates_grundy", "horvitz_thompson"}
+        Which of the two, where `joint` is given.
+
+    Raises
+    ------
+    OutOfRange
+        Naming the row of a missing value or of a probability out of range; if `joint` is not symmetric or exceeds `inclusion`;
+        if the variance comes out below zero, as both may for designs they do not suit.
 
     References
     ----------
-    Särndal, Swensson, Wretman (1992) Model Assisted Survey Sampling, 2.8 and 2.9.
+    Horvitz and Thompson (1952) JASA 47: 663-685; Särndal, Swensson, Wretman (1992) Model Assisted Survey Sampling, 2.8 and 2.9.
     """
+    _one_of("variance", variance, get_args(HorvitzThompsonVariance))
     values = column("y", y)
     n = values.size
-    pi = _probabilities("inclusion", inclusion, n)
-    _enough(n, 1)
+    pi = probabilities("inclusion", inclusion, n)
+    enough(n, 1)
     expanded = values / pi
+    total = float(expanded.sum())
     if joint is None:
-        variance = n * float(expanded.var(ddof=1))
-    else:
-        both = table("joint", joint, n).copy()
-        np.fill_diagonal(both, 1.0)
-        weight = (np.outer(pi, pi) - both) / both
+        spread = n * float(expanded.var(ddof=1))
+        return SampleEstimate(total, spread, n - 1, n, 1, "Horvitz-Thompson")
+    both = table("joint", joint, n).copy()
+    _check_joint(both, pi)
+    weight = (both - np.outer(pi, pi)) / both
+    if variance == "sen_yates_grundy":
         np.fill_diagonal(weight, 0.0)
-        variance = 0.5 * float((weight * (expanded[:, None] - expanded[None, :]) ** 2).sum())
-    return SampleEstimate(float(expanded.sum()), variance, n - 1, n, 1, "Horvitz-Thompson")
-
-
-def _probabilities(name: str, values: ArrayLike, n: int) -> _F:
-    p = column(name, values, n)
-    bad = np.flatnonzero((p <= 0) | (p > 1)) + 1
-    if bad.size:
+        spread = -0.5 * float((weight * (expanded[:, None] - expanded[None, :]) ** 2).sum())
+    else:
+        spread = float(expanded @ weight @ expanded)
+    if spread < 0.0:
         raise OutOfRange(
-            en=f"{name}: expected probabilities above 0 and up to 1, got {p[bad[0] - 1]} in row {bad[0]} (counted from 1).",
-            ja=f"{name}: 0 より大きく 1 以下の確率が必要ですが、{bad[0]} 行目（1起算）は {p[bad[0] - 1]} でした。",
+            en=f"joint: expected a design for which the {variance} variance is not below zero, got {spread:.6g} for this sample. "
+            "Use the other variance, or leave `joint` out.",
+            ja=f"joint: {variance} の分散が負（{spread:.6g}）になりました。別の分散式を使うか joint を省いてください。",
         )
-    return p
+    return SampleEstimate(total, spread, n - 1, n, 1, f"Horvitz-Thompson ({variance})")
 
 
-def ratio(y: ArrayLike, x: ArrayLike, x_mean: float, population: float | None = None) -> SampleEstimate:
+def _check_joint(both: np.ndarray[tuple[int, ...], np.dtype[np.float64]], pi: ArrayLike) -> None:
+    """Sets the diagonal to the inclusion probabilities; refuses what no design can have."""
+    p = np.asarray(pi, dtype=np.float64)
+    if both.shape[1] != p.size:
+        raise OutOfRange(
+            en=f"joint: expected {p.size} rows and columns, got shape {both.shape}.",
+            ja=f"joint: {p.size} 行 {p.size} 列が必要ですが、形が {both.shape} でした。",
+        )
+    np.fill_diagonal(both, p)
+    most = np.minimum.outer(p, p) * (1.0 + 1e-9)
+    bad = (both <= 0) | (both > most) | (np.abs(both - both.T) > 1e-9 * most)
+    if bad.any():
+        i, j = (int(v) + 1 for v in np.argwhere(bad)[0])
+        raise OutOfRange(
+            en=f"joint: expected a symmetric table of probabilities above 0 and not above those of either unit, got {both[i - 1, j - 1]} "
+            f"in row {i}, column {j} (counted from 1).",
+            ja=f"joint: 対称で、0 より大きく各単位の包含確率以下である必要がありますが、{i} 行 {j} 列（1起算）は {both[i - 1, j - 1]} でした。",
+        )
+
+
+def ratio(
+    y: ArrayLike,
+    x: ArrayLike,
+    x_mean: float,
+    population: float | None = None,
+    variance: RatioVariance = "cochran",
+) -> SampleEstimate:
     """Mean by the ratio estimator ``x_mean * sum y / sum x``; ``V = (1 - n/N) sum (y - Rx)^2 / (n (n - 1))``.
 
+    Parameters
+    ----------
+    y, x : array_like, shape (n,)
+    x_mean : float
+        Mean of x over the population, or all its units (shape (N, 1)).
+    variance : {"cochran", "adjusted"}
+        "adjusted" multiplies by ``(x_mean / mean x)^2``, which survey programs print and which fits the sample at hand better.
+
+    Raises
+    ------
+    OutOfRange
+        Naming the row of a missing value; if x sums to zero.
+
     References
     ----------
-    Cochran (1977) 6.4.
+    Cochran (1977) 6.4; Lohr (2010) Sampling: Design and Analysis, 4.1 (adjusted).
     """
+    _one_of("variance", variance, get_args(RatioVariance))
     values = column("y", y)
     other = column("x", x, values.size)
+    at = float(means("x_mean", x_mean, 1)[0])
     n = values.size
-    _enough(n, 1)
+    enough(n, 1)
     if other.sum() == 0:
         raise OutOfRange(
             en="x: expected a sum other than zero for a ratio.",
@@ -297,62 +271,16 @@ def ratio(y: ArrayLike, x: ArrayLike, x_mean: float, population: float | None = 
         )
     quotient = float(values.sum() / other.sum())
     residual = values - quotient * other
-    variance = _finite(n, population) * float(residual @ residual) / (n * (n - 1))
-    return SampleEstimate(quotient * x_mean, variance, n - 1, n, 1, "ratio")
-
-
-@dataclass(frozen=True)
-class Regression:
-    """A weighted linear working model ``y = X b``; the first column of X is one.
-
-    Attributes
-    ----------
-    coefficients, residuals : ndarray
-        Shapes (p,) and (n,).
-    bread : ndarray, shape (p, p)
-        ``(X'WX)^-1``.
-    """
-
-    design: _F
-    weights: _F
-    coefficients: _F
-    residuals: _F
-    bread: _F
-
-
-def fit_regression(y: _F, x: _F, weights: _F | None = None, where: str = "") -> Regression:
-    """Weighted least squares with an intercept.
-
-    Parameters
-    ----------
-    y : ndarray, shape (n,)
-    x : ndarray, shape (n, k)
-    weights : ndarray, shape (n,), optional
-
-    Raises
-    ------
-    OutOfRange
-        If there are no more rows than coefficients, or the covariates do not vary apart from each other.
-    """
-    n = y.size
-    design = np.column_stack([np.ones(n), x])
-    _enough(n, design.shape[1], where)
-    w = np.ones(n) if weights is None else weights
-    if np.linalg.matrix_rank(design * np.sqrt(w)[:, None]) < design.shape[1]:
-        raise OutOfRange(
-            en="x: expected covariates that vary apart from each other and are not constant, got collinear columns. Drop one.",
-            ja="x: 互いに独立に変化する説明変数が必要ですが、共線性があります。いずれかを除いてください。",
-        )
-    coefficients, *_ = np.linalg.lstsq(design * np.sqrt(w)[:, None], y * np.sqrt(w), rcond=None)
-    root = np.linalg.qr(design * np.sqrt(w)[:, None], mode="r")
-    inverse = np.linalg.inv(root)
-    return Regression(design, w, coefficients, y - design @ coefficients, inverse @ inverse.T)
+    spread = finite_correction(n, population) * float(residual @ residual) / (n * (n - 1))
+    if variance == "adjusted":
+        spread *= (at / float(other.mean())) ** 2
+    return SampleEstimate(quotient * at, spread, n - 1, n, 1, "ratio")
 
 
 def greg(
     y: ArrayLike,
-    x: ArrayLike,
-    x_mean: ArrayLike,
+    x: ArrayLike | None,
+    x_mean: ArrayLike | None,
     population: float | None = None,
     weights: ArrayLike | None = None,
     variance: GregVariance = "n_minus_p",
@@ -361,10 +289,11 @@ def greg(
 
     Parameters
     ----------
-    x : array_like, shape (n, k) or (n,)
-        Covariates, without the column of ones.
-    x_mean : array_like, shape (k,)
-        Their means over the population.
+    y : array_like, shape (n,)
+    x : array_like, shape (n, k) or (n,), or None
+        Covariates, without the column of ones; None (k = 0) leaves the mean alone.
+    x_mean : array_like, shape (k,) or (N, k)
+        Their means over the population, or all its units.
     population : float, optional
         N units. The finite correction ``1 - n/N`` is applied where the weights are equal.
     weights : array_like, shape (n,), optional
@@ -373,34 +302,39 @@ def greg(
         ``sum e^2 / (n (n - p))`` with t(n - p), the default; ``sum e^2 / (n (n - 1))``, which other programs print and which is
         too small for few plots; or residuals times their g-weights, over ``n (n - p)``.
 
+    Raises
+    ------
+    OutOfRange
+        Naming the row of a missing value, or the column of a constant or collinear covariate; if n is not above p = k + 1.
+
     References
     ----------
     Särndal, Swensson, Wretman (1992) 6.4-6.6.
     """
+    _one_of("variance", variance, get_args(GregVariance))
     values = column("y", y)
     n = values.size
     covariates = table("x", x, n)
-    at = np.concatenate([[1.0], column("x_mean", np.atleast_1d(np.asarray(x_mean)), covariates.shape[1])])
-    w = np.ones(n) if weights is None else column("weights", weights, n)
-    _positive("weights", w)
+    middle = means("x_mean", x_mean, covariates.shape[1])
+    w = weights_of(weights, n)
     fit = fit_regression(values, covariates, w)
+    at = fit.at(middle)
     share = w / w.sum()
-    p = fit.coefficients.size
-    value = float(at @ fit.coefficients + share @ fit.residuals)
+    p = at.size
+    value = float(at @ fit.loads + share @ fit.residuals)
     if variance == "g_weight":
-        share = share * (1.0 + fit.design @ fit.bread @ (at - share @ fit.design) * w.sum())
+        share = share * (1.0 + fit.basis @ fit.bread @ (at - share @ fit.basis) * w.sum())
     scores = share * fit.residuals
     scores = scores - scores.mean()
     below = n - 1 if variance == "n_minus_1" else n - p
-    finite = _finite(n, population) if np.ptp(w) == 0 else 1.0
-    spread = finite * n / below * float(scores @ scores)
+    finite = finite_correction(n, population)
+    spread = (finite if np.ptp(w) == 0 else 1.0) * n / below * float(scores @ scores)
     return SampleEstimate(value, spread, n - p, n, p, f"GREG ({variance})")
 
 
-def _positive(name: str, values: _F) -> None:
-    bad = np.flatnonzero(values <= 0) + 1
-    if bad.size:
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
         raise OutOfRange(
-            en=f"{name}: expected weights above zero, got {values[bad[0] - 1]} in row {bad[0]} (counted from 1).",
-            ja=f"{name}: 正の重みが必要ですが、{bad[0]} 行目（1起算）は {values[bad[0] - 1]} でした。",
+            en=f"{name}: expected one of {', '.join(allowed)}, got {value!r}.",
+            ja=f"{name}: {', '.join(allowed)} のいずれかが必要ですが、{value!r} でした。",
         )

@@ -6,21 +6,22 @@ synthetic estimates stand beside every one. A between-domain variance estimated 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
 
+from models.checks import amounts, column, enough, finite_correction, groups, labels, means, positive, table
 from models.domains import greg_domains
 from models.errors import OutOfRange
-from models.sampling import SampleEstimate, _enough, _labels, column, table
+from models.fay_herriot import AreaMethod, AreaModel
+from models.nested_error import Components, NestedError, UnitMethod
+from models.regression import Regression, fit_regression
+from models.sample_estimate import SampleEstimate
 
 _F = NDArray[np.float64]
-Likelihood = Literal["reml", "ml"]
-AreaMethod = Literal["reml", "ml", "moment"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class SmallArea:
     Attributes
     ----------
     eblup, mse : float
+        In the unit of y, and its square.
     g1, g2, g3 : float
         Parts of the MSE: of the domain's effect, of the coefficients, of the variances.
     shrinkage : float
@@ -72,199 +74,143 @@ class SmallAreaFit:
     areas: Mapping[str, SmallArea]
 
 
-@dataclass(frozen=True)
-class _Block:
-    """Sums of one domain."""
-
-    n: int
-    x_sum: _F
-    y_sum: float
-
-
 def eblup_unit(
     y: ArrayLike,
-    x: ArrayLike,
+    x: ArrayLike | None,
     domain: Sequence[str],
     x_mean: Mapping[str, ArrayLike],
     population: Mapping[str, float] | None = None,
-    method: Likelihood = "reml",
+    method: UnitMethod = "reml",
 ) -> SmallAreaFit:
     """Unit-level EBLUP: ``X_d' b + gamma_d (y_d - x_d' b)``, ``gamma_d = s2_u / (s2_u + s2_e / n_d)``.
 
     Parameters
     ----------
     y : array_like, shape (n,)
-    x : array_like, shape (n, k)
+    x : array_like, shape (n, k) or (n,), or None
         Without the column of ones.
-    x_mean : mapping of domain to array_like, shape (k,)
-        Population means; a domain without sample plots gets the synthetic prediction.
+    domain : sequence of str, length n
+    x_mean : mapping of domain to array_like, shape (k,) or (N_d, k)
+        Population means, or all units; a domain without sample plots gets the synthetic prediction.
     population : mapping of domain to float, optional
         N_d units: the sampled ones then enter as measured, only the others are predicted.
+    method : {"reml", "ml", "constants"}
+        Of the variances; "constants" is fitting of constants (Henderson's method 3), as the authors did.
+
+    Raises
+    ------
+    OutOfRange
+        Naming the row of a missing value or label, the domain without a size, or the column of a collinear covariate; if fewer
+        than two domains hold plots, or no plot is left to tell plots of a domain apart.
 
     References
     ----------
     Battese, Harter, Fuller (1988) JASA 83: 28-36; Prasad and Rao (1990) JASA 85: 163-171; Rao and Molina (2015) 7.1-7.2.
     """
+    _known(method, get_args(UnitMethod))
     values = column("y", y)
     n = values.size
     covariates = table("x", x, n)
-    design = np.column_stack([np.ones(n), covariates])
-    _enough(n, design.shape[1])
-    names = _labels("domain", domain, n, x_mean)
-    blocks = {
-        name: _Block(int(own.sum()), design[own].sum(axis=0), float(values[own].sum()))
-        for name in x_mean
-        if (own := names == name).any()
-    }
-    if len(blocks) < 2 or n <= len(blocks) + design.shape[1] - 1:
+    rows = groups(labels("domain", domain, n, x_mean))
+    if len(rows) < 2 or n <= len(rows) + covariates.shape[1]:
         raise OutOfRange(
-            en=f"Expected sample plots in two or more domains and more plots than domains and covariates, got {n} plots in {len(blocks)} domains.",
-            ja=f"2つ以上の領域と、領域数・説明変数数より多い標準地が必要ですが、{len(blocks)} 領域に {n} 点でした。",
+            en=f"Expected sample plots in two or more domains and more plots than domains and covariates, got {n} plots in {len(rows)} domains.",
+            ja=f"2つ以上の領域と、領域数・説明変数数より多い標準地が必要ですが、{len(rows)} 領域に {n} 点でした。",
         )
-    model = _UnitModel(values, design, tuple(blocks.values()))
-    ratio_ = _largest(lambda r: model.log_likelihood(r, method), model.scale())
-    within = model.within(ratio_, method)
-    between = ratio_ * within
-    beta, bread = model.solve(ratio_)
-    covariance = within * bread
-    noise = _variance_covariance(tuple(blocks.values()), between, within)
+    sizes = None if population is None else amounts("population", population, x_mean)
+    line = fit_regression(values, covariates)
+    index = np.empty(n, dtype=np.intp)
+    for k, own in enumerate(rows.values()):
+        index[own] = k
+    middle = float(values.mean())
+    model = NestedError(values - middle, line.basis, index)
+    found = model.components(method)
+    loads, bread = model.solve(found.between / found.within if found.within else 0.0)
+    loads = loads + np.eye(loads.size)[0] * middle
+    model_of = _UnitModel(loads, found.within * bread, found)
     direct = greg_domains(values, covariates, domain, x_mean)
     areas = {}
-    for name, means in x_mean.items():
-        at = _at(name, means, design.shape[1])
-        size = None if population is None else population[name]
-        areas[name] = _unit_area(
-            at, blocks.get(name), beta, covariance, between, within, noise, size, direct.get(name)
+    for name, given in x_mean.items():
+        at = line.at(means(f"x_mean of {name}", given, covariates.shape[1]))
+        own = rows.get(name, np.empty(0, dtype=np.intp))
+        if sizes is not None:
+            finite_correction(own.size, sizes[name], f"domain {name}")
+        areas[name] = model_of.area(
+            at, line.basis[own], values[own], None if sizes is None else sizes[name], direct.get(name)
         )
-    errors = np.sqrt(np.diag(covariance))
-    return SmallAreaFit(tuple(beta.tolist()), tuple(errors.tolist()), between, within, between == 0.0, areas)
+    coefficients, errors = _in_units(line, loads, model_of.covariance)
+    return SmallAreaFit(coefficients, errors, found.between, found.within, found.between == 0.0, areas)
 
 
-def _at(name: str, means: ArrayLike, p: int) -> _F:
-    return np.concatenate([[1.0], column(f"x_mean of {name}", np.atleast_1d(np.asarray(means)), p - 1)])
+def _known(method: str, allowed: Sequence[str]) -> None:
+    if method not in allowed:
+        raise OutOfRange(
+            en=f"method: expected one of {', '.join(allowed)}, got {method!r}.",
+            ja=f"method: {', '.join(allowed)} のいずれかが必要ですが、{method!r} でした。",
+        )
+
+
+def _in_units(line: Regression, loads: _F, covariance: _F) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Coefficients and their standard errors in the units given, intercept first."""
+    turn = np.diag(np.concatenate([[1.0], 1.0 / line.scale]))
+    turn[0, 1:] = -line.centre / line.scale
+    errors = np.sqrt(np.diag(turn @ covariance @ turn.T))
+    return tuple((turn @ loads).tolist()), tuple(errors.tolist())
 
 
 @dataclass(frozen=True)
 class _UnitModel:
-    """Profile likelihood of the nested error model in ``r = s2_u / s2_e``."""
+    """Coefficients of the basis, their covariance, and the variances."""
 
-    y: _F
-    design: _F
-    blocks: tuple[_Block, ...]
+    loads: _F
+    covariance: _F
+    variances: Components
 
-    def scale(self) -> float:
-        return 1.0
+    def area(self, at: _F, basis: _F, y: _F, size: float | None, direct: SampleEstimate | None) -> SmallArea:
+        """EBLUP of one domain and its MSE ``g1 + g2 + 2 g3`` (of the units not sampled, where `size` is known)."""
+        between, within = self.variances.between, self.variances.within
+        synthetic = float(at @ self.loads)
+        own = float(at @ self.covariance @ at)
+        if not y.size:
+            return SmallArea(
+                synthetic, between + own, between, own, 0.0, 0.0, 0, synthetic, between + own, None
+            )
+        n = y.size
+        total = between + within / n
+        gamma = between / total if total else 0.0
+        x_bar, y_bar = basis.mean(axis=0), float(y.mean())
+        share = 0.0 if size is None else n / size
+        value = share * y_bar + float((at - share * x_bar) @ self.loads)
+        value += (1.0 - share) * gamma * (y_bar - float(x_bar @ self.loads))
+        # (1 - share) times the mean of the units not sampled, so that a domain measured whole needs none
+        gap = (at - share * x_bar) - (1.0 - share) * gamma * x_bar
+        g1, g2 = gamma * within / n, float(gap @ self.covariance @ gap)
+        g3 = self._third(n, total)
+        mse = (1.0 - share) ** 2 * (g1 + 2.0 * g3) + g2
+        g2 = g2 / (1.0 - share) ** 2 if share < 1.0 else 0.0
+        if size is not None:
+            mse += (1.0 - share) * within / size
+        return SmallArea(value, mse, g1, g2, g3, gamma, n, synthetic, between + own, direct)
 
-    def solve(self, r: float) -> tuple[_F, _F]:
-        """Coefficients and ``(X' V^-1 X)^-1`` for within variance one."""
-        gram = self.design.T @ self.design
-        right = self.design.T @ self.y
-        for b in self.blocks:
-            shrink = r / (1.0 + b.n * r)
-            gram = gram - shrink * np.outer(b.x_sum, b.x_sum)
-            right = right - shrink * b.x_sum * b.y_sum
-        bread: _F = np.asarray(np.linalg.inv(gram), dtype=np.float64)
-        return bread @ right, bread
-
-    def squares(self, r: float) -> float:
-        beta, _ = self.solve(r)
-        residual = self.y - self.design @ beta
-        sums = sum(r / (1.0 + b.n * r) * (b.y_sum - float(b.x_sum @ beta)) ** 2 for b in self.blocks)
-        return float(residual @ residual) - sums
-
-    def within(self, r: float, method: Likelihood) -> float:
-        return self.squares(r) / self._freedom(method)
-
-    def log_likelihood(self, r: float, method: Likelihood) -> float:
-        value = -self._freedom(method) * np.log(self.squares(r))
-        value -= sum(np.log1p(b.n * r) for b in self.blocks)
-        if method == "reml":
-            value += np.linalg.slogdet(self.solve(r)[1])[1]
-        return 0.5 * float(value)
-
-    def _freedom(self, method: Likelihood) -> int:
-        return self.y.size - (self.design.shape[1] if method == "reml" else 0)
-
-
-def _largest(log_likelihood: Callable[[float], float], scale: float) -> float:
-    """Maximum over [0, inf) of a likelihood in one variance; exactly zero where it falls from there on."""
-    grid = scale * np.concatenate([[0.0], np.logspace(-8, 5, 105)])
-    values = [log_likelihood(float(v)) for v in grid]
-    best = int(np.argmax(values))
-    if best == 0:
-        return 0.0
-    low, high = np.log(grid[max(best - 1, 1)]), np.log(grid[min(best + 1, grid.size - 1)])
-    found = minimize_scalar(
-        lambda u: -log_likelihood(float(np.exp(u))),
-        bounds=(low, high),
-        method="bounded",
-        options={"xatol": 1e-11},
-    )
-    value = float(np.exp(found.x))
-    return value if log_likelihood(value) > values[0] else 0.0
-
-
-def _variance_covariance(blocks: tuple[_Block, ...], between: float, within: float) -> _F:
-    """Asymptotic covariance of (s2_u, s2_e), inverse of Fisher's information. Rao and Molina (2015) 7.2.2."""
-    information = np.zeros((2, 2))
-    for b in blocks:
-        alpha = within + b.n * between
-        information[0, 0] += 0.5 * b.n**2 / alpha**2
-        information[1, 1] += 0.5 * ((b.n - 1) / within**2 + 1.0 / alpha**2)
-        information[0, 1] += 0.5 * b.n / alpha**2
-    information[1, 0] = information[0, 1]
-    return np.asarray(np.linalg.inv(information))
-
-
-def _unit_area(
-    at: _F,
-    block: _Block | None,
-    beta: _F,
-    covariance: _F,
-    between: float,
-    within: float,
-    noise: _F,
-    size: float | None,
-    direct: SampleEstimate | None,
-) -> SmallArea:
-    synthetic = float(at @ beta)
-    synthetic_mse = between + float(at @ covariance @ at)
-    if block is None:
-        return SmallArea(
-            synthetic,
-            synthetic_mse,
-            between,
-            synthetic_mse - between,
-            0.0,
-            0.0,
-            0,
-            synthetic,
-            synthetic_mse,
-            None,
+    def _third(self, n: int, total: float) -> float:
+        between, within, noise = (
+            self.variances.between,
+            self.variances.within,
+            self.variances.covariance,
         )
-    n = block.n
-    gamma = between / (between + within / n)
-    x_bar, y_bar = block.x_sum / n, block.y_sum / n
-    effect = gamma * (y_bar - float(x_bar @ beta))
-    share = 0.0 if size is None else n / size
-    value = share * y_bar + float((at - share * x_bar) @ beta) + (1.0 - share) * effect
-    unseen = at if size is None else (at - share * x_bar) / (1.0 - share)
-    gap = unseen - gamma * x_bar
-    g1, g2 = gamma * within / n, float(gap @ covariance @ gap)
-    spread = within**2 * noise[0, 0] + between**2 * noise[1, 1] - 2.0 * within * between * noise[0, 1]
-    g3 = float(spread) / (n**2 * (between + within / n) ** 3)
-    mse = (1.0 - share) ** 2 * (g1 + g2 + 2.0 * g3)
-    if size is not None:
-        mse += (1.0 - share) * within / size
-    return SmallArea(value, mse, g1, g2, g3, gamma, n, synthetic, synthetic_mse, direct)
+        if total == 0.0:
+            return 0.0
+        spread = within**2 * noise[0, 0] + between**2 * noise[1, 1] - 2.0 * within * between * noise[0, 1]
+        return float(spread) / (n**2 * total**3)
 
 
 def eblup_area(
     direct: ArrayLike,
     direct_variance: ArrayLike,
-    x: ArrayLike,
+    x: ArrayLike | None,
     domain: Sequence[str],
     method: AreaMethod = "reml",
+    unsampled: Mapping[str, ArrayLike] | None = None,
 ) -> SmallAreaFit:
     """Area-level EBLUP of direct estimates with known sampling variances.
 
@@ -272,93 +218,75 @@ def eblup_area(
     ----------
     direct, direct_variance : array_like, shape (m,)
         One direct estimate per domain, and its variance.
-    x : array_like, shape (m, k)
+    x : array_like, shape (m, k) or (m,), or None
         Without the column of ones.
+    domain : sequence of str, length m
+        Each once.
     method : {"reml", "ml", "moment"}
         "moment" solves ``sum (y - x'b)^2 / (A + D) = m - p``.
+    unsampled : mapping of domain to array_like, shape (k,), optional
+        Covariates of domains without a direct estimate, which get the synthetic prediction.
+
+    Raises
+    ------
+    OutOfRange
+        Naming the row of a missing value, of a variance not above zero, or of a domain that comes twice; if m is not above k + 1.
 
     References
     ----------
     Fay and Herriot (1979) JASA 74: 269-277; Datta and Lahiri (2000) Statistica Sinica 10: 613-627; Rao and Molina (2015) 6.1-6.2.
     """
+    _known(method, get_args(AreaMethod))
     values = column("direct", direct)
     m = values.size
     known = column("direct_variance", direct_variance, m)
-    if (known <= 0).any():
-        row = int(np.flatnonzero(known <= 0)[0]) + 1
-        raise OutOfRange(
-            en=f"direct_variance: expected variances above zero, got {known[row - 1]} in row {row} (counted from 1).",
-            ja=f"direct_variance: 正の分散が必要ですが、{row} 行目（1起算）は {known[row - 1]} でした。",
-        )
-    design = np.column_stack([np.ones(m), table("x", x, m)])
-    p = design.shape[1]
-    _enough(m, p)
-    between = _between(values, known, design, method)
-    beta, covariance = _area_solve(values, known, design, between)
-    noise, bias = _area_noise(known, design, covariance, between, method)
-    names = _labels("domain", domain, m, dict.fromkeys(domain))
-    areas = {}
+    positive("direct_variance", known, "variances", "分散")
+    covariates = table("x", x, m)
+    names = labels("domain", domain, m)
+    others = {} if unsampled is None else dict(unsampled)
+    _once(names, others)
+    enough(m, covariates.shape[1] + 1)
+    line = fit_regression(values, covariates)
+    model = AreaModel(values, known, line.basis)
+    between = model.between(method)
+    loads, covariance = model.solve(between)
+    noise, bias = model.noise(covariance, between, method)
+    areas: dict[str, SmallArea] = {}
     for k, name in enumerate(names.tolist()):
-        at, own = design[k], float(known[k])
+        at, own = line.basis[k], float(known[k])
         away = own / (between + own)
-        synthetic = float(at @ beta)
-        g1, g2 = between * away, float(at @ covariance @ at) * away**2
+        synthetic, error = float(at @ loads), float(at @ covariance @ at)
+        g1, g2 = between * away, error * away**2
         g3 = own**2 / (between + own) ** 3 * noise
         eblup = synthetic + (1.0 - away) * (float(values[k]) - synthetic)
         mse = g1 + g2 + 2.0 * g3 - bias * away**2
         areas[name] = SmallArea(
-            eblup, mse, g1, g2, g3, 1.0 - away, 1, synthetic, between + float(at @ covariance @ at),
+            eblup, mse, g1, g2, g3, 1.0 - away, 1, synthetic, between + error,
             SampleEstimate(float(values[k]), own, float("inf"), 1, 0, "direct"),
         )  # fmt: skip
-    errors = np.sqrt(np.diag(covariance))
-    return SmallAreaFit(
-        tuple(beta.tolist()), tuple(errors.tolist()), between, float("nan"), between == 0.0, areas
-    )
+    for name, given in others.items():
+        at = line.at(means(f"unsampled {name}", given, covariates.shape[1]))
+        value, error = float(at @ loads), float(at @ covariance @ at)
+        mse = between + error
+        areas[name] = SmallArea(value, mse, between, error, 0.0, 0.0, 0, value, mse, None)
+    coefficients, errors = _in_units(line, loads, covariance)
+    return SmallAreaFit(coefficients, errors, between, float("nan"), between == 0.0, areas)
 
 
-def _area_solve(y: _F, known: _F, design: _F, between: float) -> tuple[_F, _F]:
-    w = 1.0 / (between + known)
-    covariance: _F = np.asarray(np.linalg.inv((design * w[:, None]).T @ design), dtype=np.float64)
-    return covariance @ design.T @ (w * y), covariance
-
-
-def _between(y: _F, known: _F, design: _F, method: AreaMethod) -> float:
-    m, p = design.shape
-
-    def squares(a: float) -> float:
-        beta, _ = _area_solve(y, known, design, a)
-        return float(((y - design @ beta) ** 2 / (a + known)).sum())
-
-    if method == "moment":
-        low, high = 0.0, float(known.max())
-        if squares(0.0) <= m - p:
-            return 0.0
-        while squares(high) > m - p:
-            high *= 2.0
-        for _ in range(200):
-            middle = 0.5 * (low + high)
-            low, high = (middle, high) if squares(middle) > m - p else (low, middle)
-        return 0.5 * (low + high)
-
-    def log_likelihood(a: float) -> float:
-        value = -float(np.log(a + known).sum()) - squares(a)
-        if method == "reml":
-            value += float(np.linalg.slogdet(_area_solve(y, known, design, a)[1])[1])
-        return 0.5 * value
-
-    return _largest(log_likelihood, float(np.median(known)))
-
-
-def _area_noise(
-    known: _F, design: _F, covariance: _F, between: float, method: AreaMethod
-) -> tuple[float, float]:
-    """Asymptotic variance of the between variance, and its bias (zero for REML). Rao and Molina (2015) 6.2.1."""
-    w = 1.0 / (between + known)
-    first, second = float(w.sum()), float((w**2).sum())
-    if method == "moment":
-        m = known.size
-        return 2.0 * m / first**2, 2.0 * (m * second - first**2) / first**3
-    bias = 0.0
-    if method == "ml":
-        bias = -float(np.trace(covariance @ (design * (w**2)[:, None]).T @ design)) / second
-    return 2.0 / second, bias
+def _once(names: NDArray[np.object_], others: Mapping[str, ArrayLike]) -> None:
+    seen: dict[Hashable, int] = {}
+    for row, name in enumerate(names.tolist(), 1):
+        first = seen.setdefault(name, row)
+        if first != row or name in others:
+            where, where_ja = (
+                (f"rows {first} and {row} (counted from 1)", f"{first} 行目と {row} 行目（1起算）")
+                if first != row
+                else (
+                    f"row {row} (counted from 1) and among the unsampled",
+                    f"{row} 行目（1起算）と unsampled",
+                )
+            )
+            raise OutOfRange(
+                en=f"domain: expected every domain once, got {name!r} in {where}.",
+                ja=f"domain: 領域は一度ずつ必要ですが、{name!r} が{where_ja}にあります。",
+            )

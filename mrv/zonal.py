@@ -103,8 +103,8 @@ def sums_in_strips(
 
 def _in_pixels(grid: Grid, rings_of: Mapping[str, Sequence[Ring]]) -> list[list[NDArray[np.float64]]]:
     """Columns and rows of all corners; differences in whole micrometres, so that they are exact."""
-    corners = list(chain.from_iterable(chain.from_iterable(rings_of.values())))
-    x, y = np.array(corners, dtype=np.int64).reshape(-1, 2).T * UM_PER_MM
+    corners = chain.from_iterable(chain.from_iterable(rings_of.values()))
+    x, y = np.fromiter(chain.from_iterable(corners), dtype=np.int64).reshape(-1, 2).T * UM_PER_MM
     places = np.column_stack([x - grid.left_um, grid.top_um - y]) / grid.pixel_um
     ends = accumulate(len(ring) for rings in rings_of.values() for ring in rings)
     starts = pairwise(chain([0], ends))

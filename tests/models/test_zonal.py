@@ -8,9 +8,9 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import zonal
+from models import pixel_shares
 from models.errors import OutOfRange
-from models.zonal import polygon_coverage, zonal_quantiles, zonal_sums
+from models.zonal import polygon_coverage, zonal_quantiles, zonal_sums, zonal_sums_of_dates
 
 SHAPE = (12, 15)
 BOXES = [shapely.box(c, r, c + 1, r + 1) for r in range(SHAPE[0]) for c in range(SHAPE[1])]
@@ -51,9 +51,10 @@ def test_shares_are_those_of_geos_wherever_the_polygon_lies(polygon, backward):
     assert np.abs(found - by_geos(polygon)).max() < 1e-9
 
 
-@pytest.mark.parametrize("batch", [zonal.BATCH_CELLS, 40])
+@pytest.mark.parametrize("batch", [pixel_shares.BATCH_CELLS, 40])
 def test_holes_islands_in_holes_and_parts_count_whatever_their_direction(monkeypatch, batch):
-    monkeypatch.setattr(zonal, "BATCH_CELLS", batch)
+    monkeypatch.setattr(pixel_shares, "BATCH_CELLS", batch)
+    monkeypatch.setattr(pixel_shares, "WINDOW_CELLS", batch)
     outer = shapely.box(1.3, 0.7, 13.2, 11.1).difference(shapely.Point(6, 5).buffer(3.3))
     polygon = outer.union(shapely.Point(6.2, 5.1).buffer(1.4)).union(shapely.box(13.7, 2, 14.9, 3.25))
     assert polygon.geom_type == "MultiPolygon" and polygon.is_valid
@@ -145,3 +146,24 @@ def test_a_band_of_another_shape_is_refused():
     cover = polygon_coverage([rings(shapely.box(1, 1, 2, 2))], SHAPE)
     with pytest.raises(OutOfRange):
         zonal_sums(cover, np.zeros((15, 12)))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_sums_of_many_dates_are_those_of_each_date_for_any_number_of_threads(threads):
+    rng = np.random.default_rng(7)
+    corners = rng.uniform(0, 12, (25, 2))
+    cover = polygon_coverage([rings(shapely.Point(x, y).buffer(1.9)) for x, y in corners], SHAPE)
+    bands = [rng.normal(size=SHAPE) for _ in range(7)]
+    bands[3][4:9, 2:8] = np.nan
+    found = zonal_sums_of_dates(cover, (band for band in bands), threads=threads)
+    assert len(found) == 7
+    for sums, band in zip(found, bands, strict=True):
+        alone = zonal_sums(cover, band)
+        assert np.array_equal(sums.total, alone.total) and np.array_equal(sums.weight, alone.weight)
+
+
+def test_zones_in_any_order_of_place_keep_their_own_sums():
+    boxes = [shapely.box(x, y, x + 2.5, y + 1.5) for x, y in [(9, 9), (0.5, 0), (3, 10), (8, 0.25), (1, 5)]]
+    band = np.arange(12 * 15, dtype=float).reshape(SHAPE)
+    found = zonal_sums(polygon_coverage([rings(box) for box in boxes], SHAPE), band).total
+    assert found == pytest.approx([(by_geos(box) * band.ravel()).sum() for box in boxes], rel=1e-12)

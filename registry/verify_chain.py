@@ -12,6 +12,7 @@ from registry.checks import Check, compared
 from registry.claimstruct import ClaimStruct
 from registry.deploy import check_deployment
 from registry.events import BatchIssued, Retired, Reversed
+from registry.plan_anchor import check_plan
 from registry.port import ChainPort
 from registry.refusals import ChainRefused
 from registry.treasury import StatementMismatch, statement
@@ -56,6 +57,7 @@ def check_chain(port: ChainPort, expected: ClaimStruct) -> list[Check]:
         lambda: _signature(port, expected, event),
         lambda: _period(expected, event, batch),
         lambda: _continues(port, expected, event),
+        lambda: check_plan(port, expected),
         lambda: _plots(port, expected, event),
         lambda: _figures(port, expected, event, batch),
         lambda: _supply(port, event, batch),
@@ -72,6 +74,7 @@ _LATER = (
     ("chain.duties", "verifier is not the issuer", "検証者と発行者の分離"),
     ("chain.period", "period", "期間"),
     ("chain.continues", "follows the batch before", "前回バッチとの連続性"),
+    ("chain.plan", "monitoring plan", "モニタリング計画"),
     ("chain.plots", "plots spent", "区画の使用済み記録"),
     ("chain.kg", "kilograms", "キログラム"),
     ("chain.buffer", "buffer", "バッファー"),

@@ -84,7 +84,21 @@ def submit(session: Session, upload: Path, project_id: str | None) -> None:
     """
     from flows import work
 
-    _show(session, work.submit_survey(session.open(), upload, project_id))
+    ws = session.open()
+    _show(session, work.submit_survey(ws, upload, project_id))
+    project = project_id or work.only_project_id(ws)
+    if work.is_set_up(ws) and project not in work.projects_on_chain(ws):
+        why = work.anchor_plan(ws, project)
+        if why is None:
+            session.tell(
+                "The monitoring plan is on the chain: its date can be proven.",
+                "モニタリング計画をチェーンに記録しました（日付を証明できます）。",
+            )
+        else:
+            session.tell(
+                f"The monitoring plan is stored but not yet on the chain: {why.en}",
+                f"モニタリング計画は保存済みですが、チェーンには未記録です: {why.ja}",
+            )
 
 
 def _show(session: Session, plan: object) -> None:

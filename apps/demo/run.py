@@ -65,9 +65,11 @@ def run_demo(out: Path, seed: int, scenario: Scenario, chain_url: str) -> int:
             say.fail(*[p.en for p in plan.problems])
             return 1
         say.note(f"accepted: {len(plan.files)} files, every one hashed and checked")
-    project_id = work.only_project_id(ws)
-    stored = work.plan_of(ws, project_id)
-    say.note(f"monitoring plan {stored[0].digest[:23]}… was stored before the second date was read")
+        project_id = work.only_project_id(ws)
+        if project_id not in work.projects_on_chain(ws):
+            work.register_on_chain(ws, project_id)
+            digest = work.plan_of(ws, project_id)[0].digest
+            say.note(f"monitoring plan {digest[:23]}… is on the chain before the second date is read")
 
     say.step("Prefect flow measures canopy, trees, biomass and change")
     prefect.wait()

@@ -6,6 +6,7 @@ Nothing here knows Prefect.
 from flows.work.chainbackup import backup_chain, restore_chain
 from flows.work.chainroom import (
     accounts,
+    anchor_plan,
     deployment,
     history,
     index_events,
@@ -66,6 +67,7 @@ __all__ = [
     "WatchResult",
     "accounts",
     "alerts_of",
+    "anchor_plan",
     "approval_of",
     "approve",
     "approved_not_issued",

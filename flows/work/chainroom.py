@@ -23,6 +23,7 @@ from registry.claimstruct import digest_of, project_key
 from registry.deploy import Deployment, Roles, check_deployment, deploy
 from registry.events import Event, event_from_doc
 from registry.issuance import REORG_HORIZON_BLOCKS
+from registry.plan_anchor import project_uri
 from registry.port import ChainPort
 from registry.refusals import ChainRefused
 
@@ -189,7 +190,7 @@ def register_on_chain(ws: Workspace, project_id: str) -> None:
                 digest_of(method_digest(plan)),
                 definition.project.buffer_ppm // PPM_PER_BPS,
                 definition.challenge_window_s,
-                f"satoyama:{project_id}",
+                project_uri(project_id, digest_of(plan.digest)),
             )
         except ChainRefused:
             # Another run may have registered it in between; only then is the refusal none.
@@ -199,6 +200,26 @@ def register_on_chain(ws: Workspace, project_id: str) -> None:
         address_of = {p.payee_id: payee_address(ws, p, keys) for p in definition.payees}
         accounts_there = accounts_of(definition.payees, address_of)
         port.set_shares(admin, key, {a: ppm for a, (_, _, ppm) in accounts_there.items()})
+
+
+def anchor_plan(ws: Workspace, project_id: str) -> SatoyamaError | None:
+    """Put a project with its monitoring plan on the chain as soon as both are there, so that the block's time proves the plan's age.
+
+    Returns
+    -------
+    SatoyamaError or None
+        Why it could not be done now (no chain set up, keys locked, node not reached); the first issue does it otherwise.
+    """
+    if not is_set_up(ws):
+        return SatoyamaError(
+            en="No chain is set up, so nothing proves yet when the monitoring plan was fixed. Run: satoyama init --chain",
+            ja="チェーンが未設定のため、計画を定めた時期はまだ証明されません。satoyama init --chain を実行してください。",
+        )
+    try:
+        register_on_chain(ws, project_id)
+    except SatoyamaError as error:
+        return error
+    return None
 
 
 def history(ws: Workspace, project_id: str) -> History:

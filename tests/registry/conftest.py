@@ -24,6 +24,7 @@ from web3 import HTTPProvider, Web3
 from registry.chain import ChainConfig, connect, create_embedded
 from registry.claimstruct import ClaimStruct, day_number, plot_key, project_key
 from registry.deploy import Deployment, Roles, deploy
+from registry.plan_anchor import project_uri
 from registry.port import ChainPort
 from registry.views import BatchInfo
 from tests.conftest import ROOT, need
@@ -193,7 +194,7 @@ def chain(request: pytest.FixtureRequest) -> Chain:
 def new_world(chain: Chain) -> World:
     world = World(chain, f"project-{next(_serial)}")
     chain.port.register_project(
-        chain.accounts["admin"], world.project, METHOD, 2_000, 0, "https://example.org/p"
+        chain.accounts["admin"], world.project, METHOD, 2_000, 0, project_uri("p", sha("plan"))
     )
     return world
 

@@ -273,6 +273,6 @@ def hybrid_mean(
     enough(n, 1)
     value = float(np.average(means, weights=sizes))
     sampling = float((sizes**2 * (means - value) ** 2).sum()) / (n * (n - 1) * float(sizes.mean()) ** 2)
-    slope = column("gradient", gradient)
+    slope = column("gradient", np.reshape(np.asarray(gradient), -1))
     model = float(slope @ _square("covariance", covariance, slope.size) @ slope)
     return SampleEstimate(value, sampling + model, n - 1, n, slope.size, "hybrid")

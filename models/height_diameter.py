@@ -135,7 +135,8 @@ def _fit(form: Form, d: _F, h: _F, start: Sequence[float] | None = None) -> Heig
             ja=f"{form}の{p}母数には直径の異なる{p + SPARE_PAIRS}組以上({FEW_PARAMETERS}母数を超えるなら{FEW_PAIRS}組以上)の樹高・直径が必要ですが、{d.size}組でした。樹高をさらに測ってください",
         )
     try:
-        found = _fit_logarithms(d, h, p) if form in LOG_FORMS else _fit_asymptote(form, d, h, start)
+        with np.errstate(all="ignore"):  # wild steps end in numbers that are not finite, which are Singular
+            found = _fit_logarithms(d, h, p) if form in LOG_FORMS else _fit_asymptote(form, d, h, start)
         coefficients = tuple(_digits(c) for c in found)
         gradient = _gradient(form, coefficients, d)
         within = (

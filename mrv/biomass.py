@@ -1,4 +1,7 @@
-"""Stage 2, biomass: stem volume and CO2e of every tree of the sample plots, whole cm³ and grams."""
+"""Stage 2, biomass: stem volume and CO2e of every tree of the sample plots, whole cm³ and grams.
+
+Heights that nobody measured come from the survey's own curves (`mrv.height_curves`), whole mm.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from numpy.typing import NDArray
 from models.biomass import YOUNG_TO_AGE, SpeciesFactors, co2_g
 from models.volume import EquationSet, select_class, stem_volume_cm3
 from mrv.project import Project
-from mrv.results import Inventory, TreeStock
+from mrv.results import HeightCurve, Inventory, TreeStock
 from mrv.survey import Survey, TreeList
 from mrv.tables import Tables
+from mrv.tree_heights import TreeHeights, species_heights
 
 # Steps of the derivatives: small against a tree, large against a gram.
 HEIGHT_STEP_MM = 100
@@ -36,6 +40,8 @@ def measure_inventory(
     ------
     UnknownSpecies
         If a species has no equation or no factors in the project's prefecture.
+    OutOfRange
+        If heights of a species are missing and too few were measured.
     """
     if survey.trees is None:
         return Inventory(survey.survey_id, (), ())
@@ -43,6 +49,7 @@ def measure_inventory(
     known = {(t.sample_plot_id, t.tag): t for t in earlier.trees} if earlier else {}
     out: list[TreeStock | None] = [None] * len(trees)
     unverified: set[str] = set()
+    curves: list[HeightCurve] = []
     for species in sorted(set(trees.species.tolist())):
         equations = tables.equation_set(project.prefecture, species)
         factors = tables.factors(project.prefecture, species)
@@ -51,9 +58,14 @@ def measure_inventory(
         unverified.update(f"{species}: {name}" for name in factors.unverified_constants)
         index = np.flatnonzero(trees.species == species)
         before = [known.get((str(trees.sample_plot_id[i]), str(trees.tag[i]))) for i in index]
-        for i, stock in zip(index, _stocks(survey, trees, index, before, equations, factors), strict=True):
+        same = [b if b is not None and b.species == species else None for b in before]
+        heights = species_heights(trees, index, same, survey.survey_id, earlier)
+        curves += heights.curves
+        stocks = _stocks(survey, trees, index, before, heights, equations, factors)
+        for i, stock in zip(index, stocks, strict=True):
             out[i] = stock
-    return Inventory(survey.survey_id, tuple(t for t in out if t is not None), tuple(sorted(unverified)))
+    found = tuple(t for t in out if t is not None)
+    return Inventory(survey.survey_id, found, tuple(sorted(unverified)), tuple(curves))
 
 
 def _stocks(
@@ -61,12 +73,13 @@ def _stocks(
     trees: TreeList,
     index: NDArray[np.intp],
     before: Sequence[TreeStock | None],
+    heights: TreeHeights,
     equations: EquationSet,
     factors: SpeciesFactors,
 ) -> list[TreeStock]:
     standing = trees.status[index] == "alive"
     dbh = np.where(standing, trees.dbh_mm[index], 0)
-    height = np.where(standing, trees.height_mm[index], 0)
+    height = heights.height_mm
     classes = _classes(equations, dbh, before)
     young = _young(survey, trees, index, before)
 
@@ -89,9 +102,18 @@ def _stocks(
             co2_g=int(stock[k]),
             co2_per_m_height_g=int(taller[k]),
             co2_per_cm_dbh_g=int(thicker[k]),
+            dbh_mm=int(dbh[k]),
+            height_mm=int(height[k]),
+            height_source=heights.source[k],
+            curve_slopes_g=_grams(int(taller[k]), heights.slopes.get(k)),
+            first_curve_slopes_g=_grams(int(taller[k]), heights.first_slopes.get(k)),
         )
         for k, i in enumerate(index)
     ]
+
+
+def _grams(per_metre_g: int, slopes: NDArray[np.float64] | None) -> tuple[int, ...]:
+    return () if slopes is None else tuple(round(per_metre_g * float(s)) for s in slopes)
 
 
 def _classes(

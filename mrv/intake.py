@@ -102,7 +102,9 @@ def _read(
     trees: TreeList | None = None
     if "trees" in blobs:
         known_samples = samples if placed else None
-        trees = read_trees(blobs["trees"], known_samples, plots, project, tables, findings)
+        trees = read_trees(
+            blobs["trees"], known_samples, plots, project, tables, findings, look_for_odd=pixels
+        )
     actions: tuple[Action, ...] = ()
     if "actions" in blobs:
         actions = read_actions(blobs["actions"], known_plots, manifest.day, findings)

@@ -62,6 +62,14 @@ class TreeStock:
         Stem volume equation and D class, kept from the first date on.
     co2_per_m_height_g, co2_per_cm_dbh_g : int
         How CO2e would differ were the tree 1 m taller, or 1 cm thicker; carries declared field biases to the project.
+    dbh_mm, height_mm : int
+        What the stock rests on; 0 where the tree no longer stands.
+    height_source : str
+        ``measured``; ``curve`` (the species' height-diameter curve of this date); ``calibrated`` (the tree's own height at the first
+        date times the growth of the curve); ``kept`` (its height at the first date, for want of a curve); ``none`` (not standing).
+    curve_slopes_g, first_curve_slopes_g : tuple of int
+        How CO2e would differ were a coefficient of this date's curve, or of the first date's, larger by one; empty where the height
+        does not rest on it. Carries the error of the curve, which all its trees share, to the project.
     """
 
     sample_plot_id: str
@@ -74,15 +82,68 @@ class TreeStock:
     co2_g: int
     co2_per_m_height_g: int
     co2_per_cm_dbh_g: int
+    dbh_mm: int = 0
+    height_mm: int = 0
+    height_source: str = "measured"
+    curve_slopes_g: tuple[int, ...] = ()
+    first_curve_slopes_g: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class HeightCurve:
+    """Height-diameter curve (樹高曲線) of one species at one date, fitted to that survey's own measured pairs.
+
+    Attributes
+    ----------
+    survey_id : str
+        Whose pairs.
+    form : str
+        As in `models.height_diameter`; chosen at the first date by cross-validation over whole sample plots, and kept.
+    coefficients, log_residual_sd : decimal text
+        D in cm, H in m.
+    pairs, sample_plots, filled : int
+        Measured pairs, the sample plots they stand on, and how many heights rest on the curve.
+    dbh_from_mm, dbh_to_mm : int
+        Diameters of the pairs.
+    residual_sd_mm, cross_validated_rmse_mm : int
+    factors_ppm : mapping of sample plot to int
+        Measured over fitted heights of the sample plots with enough pairs; heights filled there are multiplied by it.
+    displacements : mapping of sample plot to tuple of decimal text
+        How the coefficients move were that sample plot left out: the error of the curve (`models.height_diameter.displacements`).
+    """
+
+    survey_id: str
+    species: str
+    form: str
+    coefficients: tuple[str, ...]
+    log_residual_sd: str
+    pairs: int
+    sample_plots: int
+    filled: int
+    dbh_from_mm: int
+    dbh_to_mm: int
+    residual_sd_mm: int
+    cross_validated_rmse_mm: int
+    factors_ppm: Mapping[str, int]
+    displacements: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """Stage 2: trees of all sample plots of one survey."""
+    """Stage 2: trees of all sample plots of one survey.
+
+    Attributes
+    ----------
+    unverified : tuple of str
+        Constants that nobody has read in their source.
+    curves : tuple of HeightCurve
+        Of this date and, where trees were calibrated by it, of the first; empty where all heights were measured.
+    """
 
     survey_id: str
     trees: tuple[TreeStock, ...]
     unverified: tuple[str, ...]
+    curves: tuple[HeightCurve, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -255,8 +316,19 @@ def canopy_from_doc(doc: Mapping[str, Any]) -> Canopy:
 
 
 def inventory_from_doc(doc: Mapping[str, Any]) -> Inventory:
-    trees = tuple(TreeStock(**t) for t in doc["trees"])
-    return Inventory(doc["survey_id"], trees, tuple(doc["unverified"]))
+    slopes = ("curve_slopes_g", "first_curve_slopes_g")
+    trees = tuple(TreeStock(**{**t, **{k: tuple(t[k]) for k in slopes}}) for t in doc["trees"])
+    curves = tuple(
+        HeightCurve(
+            **{
+                **c,
+                "coefficients": tuple(c["coefficients"]),
+                "displacements": {k: tuple(v) for k, v in c["displacements"].items()},
+            }
+        )
+        for c in doc["curves"]
+    )
+    return Inventory(doc["survey_id"], trees, tuple(doc["unverified"]), curves)
 
 
 def change_from_doc(doc: Mapping[str, Any]) -> Change:

@@ -14,6 +14,7 @@ from models.errors import UnknownSpecies
 from mrv.blob import Blob
 from mrv.project import Project
 from mrv.readers.findings import Both, Findings, listed
+from mrv.readers.heights_missing import check_heights
 from mrv.readers.rows import Row, read_rows
 from mrv.readers.text import exact, half_even_int, read_day, read_year
 from mrv.survey import Action, ActionKind, Plot, SamplePlot, TreeList, TreeStatus
@@ -56,6 +57,10 @@ _ACTIONS: dict[str, ActionKind] = {
     **dict.fromkeys(("other", "その他", "下刈", "下刈り", "枝打", "枝打ち", "補植"), "other"),
 }
 _MEND: Both = ("Correct these rows.", "該当行を直してください。")
+_BLANK: Both = (
+    "Correct these rows; leave the cell blank where no height was measured.",
+    "該当行を直してください（樹高を測っていない木は空欄に）。",
+)
 
 
 @dataclass(frozen=True)
@@ -100,10 +105,18 @@ def read_trees(
     project: Project,
     tables: Tables,
     findings: Findings,
+    look_for_odd: bool = True,
 ) -> TreeList | None:
     """The tree list, or None where it cannot be read; every faulty row is recorded.
 
-    `samples` is None where the sample plots could not be read: then rows are not compared with them.
+    Standing trees may lack a height (blank cell) where the species' own measured heights give a curve to fill it from.
+
+    Parameters
+    ----------
+    samples : sequence of SamplePlot or None
+        None where the sample plots could not be read: then rows are not compared with them.
+    look_for_odd : bool
+        Whether to point at measured heights far from the curve.
     """
     required = ("sample_plot", "tag", "species", "dbh_cm", "height_m")
     rows = read_rows(blob, _TREE_COLUMNS, required, findings)
@@ -112,12 +125,16 @@ def read_trees(
     cells = _Cells(blob.name, findings)
     years = _planted_years(samples or (), plots)
     tagged = {s.sample_plot_id: s.tagged for s in samples} if samples is not None else None
+    start = findings.count
     trees = [_tree(row, cells, tagged, years, tables) for row in rows]
     _duplicates(trees, cells)
     _ranges(trees, blob.name, cells, findings)
     cells.report()
+    columns = _columns(trees)
+    if findings.count == start:  # a curve through faulty rows says nothing
+        check_heights(columns, [t.row for t in trees], blob.name, look_for_odd, findings)
     _equations(trees, blob.name, project, tables, findings)
-    return _columns(trees)
+    return columns
 
 
 def _planted_years(samples: Sequence[SamplePlot], plots: Sequence[Plot]) -> dict[str, int]:
@@ -165,7 +182,7 @@ def _tree(
         species or "",
         status or "alive",
         _number(row, "dbh_cm", "cm", standing, cells),
-        _number(row, "height_m", "m", standing, cells),
+        _number(row, "height_m", "m", standing and row["height_m"] != "", cells),
         year or 0,
     )
 
@@ -176,7 +193,7 @@ def _same_tag(text: str) -> str:
 
 
 def _number(row: Row, column: str, unit: str, standing: bool, cells: _Cells) -> Decimal:
-    """A positive number; a tree that no longer stands may have none, and counts as 0."""
+    """A positive number; a tree that no longer stands, or whose height was not measured, may have none, and counts as 0."""
     text = row[column]
     if not text and not standing:
         return Decimal(0)
@@ -184,7 +201,7 @@ def _number(row: Row, column: str, unit: str, standing: bool, cells: _Cells) -> 
     if value is None or (value < 0) or (standing and value == 0):
         code = "trees.negative" if value is not None and value < 0 else "trees.not_a_number"
         wanted = (f"a number above 0 ({unit}) for a standing tree", f"生立木は0より大きい数値（{unit}）")
-        cells.fault(code, column, wanted, row.number, text)
+        cells.fault(code, column, wanted, row.number, text, _BLANK if column == "height_m" else _MEND)
         return Decimal(0)
     return value if standing else Decimal(0)
 

@@ -1,65 +1,261 @@
-"""A survey's own height-diameter curves fill what nobody measured, and point at what looks mistyped."""
+"""A survey's own height-diameter curves fill what nobody measured, one way at both dates, and point at what looks mistyped."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.errors import OutOfRange
-from mrv.height_curves import fill_heights, odd_heights, survey_curves
+from mrv.biomass import measure_inventory
+from mrv.height_curves import CurvePair, Pairs, odd_heights, species_curve
+from mrv.results import inventory_from_doc, to_doc
+from tests.mrv.measured_stand import PROJECT, TABLES, change_of, make_stand, visits_of
 
 
-def stand(n: int = 160, seed: int = 4):
+def pairs(n: int = 160, seed: int = 4) -> Pairs:
     rng = np.random.default_rng(seed)
-    species = np.where(np.arange(n) % 2 == 0, "sugi", "hinoki")
     dbh_mm = rng.integers(90, 450, n).astype(np.int32)
-    top = np.where(species == "sugi", 30.0, 22.0)
-    height_m = top * (1 - np.exp(-((dbh_mm / 220.0) ** 1.1))) + rng.normal(0, 0.8, n)
+    height_m = 30.0 * (1 - np.exp(-((dbh_mm / 220.0) ** 1.1))) + rng.normal(0, 0.8, n)
     plots = np.array([f"P{i % 8}" for i in range(n)])
-    return species, plots, dbh_mm, np.rint(height_m * 1000).astype(np.int32)
+    return Pairs(plots, dbh_mm, np.rint(height_m * 1000).astype(np.int32))
 
 
-def test_heights_nobody_measured_come_from_their_own_species():
-    species, plots, dbh, height = stand()
-    known = height.copy()
-    height[::3] = 0
-    curves, without = survey_curves(species, plots, dbh, height)
-    assert set(curves) == {"sugi", "hinoki"} and without == {}
-    out = fill_heights(species, dbh, height, curves)
-    assert np.array_equal(out.from_curve, height == 0)
-    assert np.array_equal(out.height_mm[height > 0], height[height > 0])
-    assert np.sqrt(np.mean((out.height_mm - known)[out.from_curve] ** 2)) < 1000
-    assert set(out.standard_error_mm[~out.from_curve].tolist()) == {0}
-    assert out.standard_error_mm[out.from_curve] == pytest.approx(800, abs=200)
+def without(of: Pairs, blank: np.ndarray) -> Pairs:
+    return replace(of, height_mm=np.where(blank, 0, of.height_mm).astype(np.int32))
 
 
-def test_a_species_with_few_pairs_has_no_curve_and_borrows_none():
-    species, plots, dbh, height = stand()
-    species[:3] = "momi"
-    height[0] = 0
-    curves, without = survey_curves(species, plots, dbh, height)
-    assert set(without) == {"momi"} and "momi" not in curves
-    with pytest.raises(OutOfRange, match=r"heights of momi.*row 1 \(1 such trees\)"):
-        fill_heights(species, dbh, height, curves)
+def test_heights_nobody_measured_come_from_the_curve():
+    known = pairs()
+    blank = np.arange(160) % 3 == 0
+    curve = species_curve(without(known, blank))
+    filled = CurvePair(curve, None).fill(known.sample_plot_id[blank], known.dbh_mm[blank])
+    error_mm = filled.height_mm - known.height_mm[blank]
+    assert np.sqrt(np.mean(error_mm**2)) < 1000 and abs(error_mm.mean()) < 300
+    assert curve.curve.pairs == 106 and len(curve.displacements) == 8
 
 
-def test_a_tree_that_no_longer_stands_gets_no_height():
-    species, plots, dbh, height = stand()
-    dbh[5] = height[5] = 0
-    curves, _ = survey_curves(species, plots, dbh, height)
-    out = fill_heights(species, dbh, height, curves)
-    assert out.height_mm[5] == 0 and not out.from_curve.any()
+def test_a_species_with_few_heights_or_few_sample_plots_has_no_curve():
+    known = pairs()
+    with pytest.raises(OutOfRange, match="10 measured heights on 3 sample plots or more, got 9 on 8"):
+        species_curve(without(known, np.arange(160) >= 9))
+    with pytest.raises(OutOfRange, match="got 40 on 2"):
+        species_curve(without(known, np.arange(160) % 8 > 1))
+
+
+def test_a_better_site_stays_a_better_site():
+    known = pairs()
+    site = np.where(known.sample_plot_id == "P3", 1.15, 1.0)
+    known = replace(known, height_mm=np.rint(known.height_mm * site).astype(np.int32))
+    blank = np.arange(160) // 8 % 2 == 0
+    curve = species_curve(without(known, blank))
+    assert curve.factors_ppm["P3"] > 1_080_000
+    filled = CurvePair(curve, None).fill(known.sample_plot_id[blank], known.dbh_mm[blank])
+    error = filled.height_mm - known.height_mm[blank]
+    assert abs(error[known.sample_plot_id[blank] == "P3"].mean()) < 600
+
+
+def test_three_heights_on_a_sample_plot_give_it_no_factor_and_four_do():
+    known = pairs()
+    few = (known.sample_plot_id == "P0") & (np.cumsum(known.sample_plot_id == "P0") > 3)
+    assert "P0" not in species_curve(without(known, few)).factors_ppm
+    few &= np.cumsum(known.sample_plot_id == "P0") > 4
+    assert "P0" in species_curve(without(known, few)).factors_ppm
+
+
+def test_whether_a_sample_plot_has_a_factor_is_settled_at_the_first_date():
+    known = pairs()
+    plots, dbh = np.array(["P0", "P1"]), np.array([250, 250], dtype=np.int32)
+    of_p0 = known.sample_plot_id == "P0"
+    few = of_p0 & (np.cumsum(of_p0) > 3)
+    whole, gapped = species_curve(known), species_curve(without(known, few))
+    bare = CurvePair(replace(whole, factors_ppm={}), None).fill(plots, dbh).height_mm
+    gained = CurvePair(whole, gapped).fill(plots, dbh).height_mm
+    assert gained[0] == bare[0], "a factor gained at the last date alone would show as growth"
+    lost = CurvePair(gapped, whole).fill(plots, dbh)
+    curve_mm = CurvePair(replace(gapped, factors_ppm={}), None).fill(plots, dbh).height_mm
+    assert lost.height_mm[0] == round(int(curve_mm[0]) * whole.factors_ppm["P0"] / 1e6)
+    assert lost.first_slopes[0].any() and not lost.first_slopes[1].any()
+
+
+@pytest.mark.parametrize("form", ["log1", "log2", "weibull", "michaelis"])
+def test_slopes_are_those_of_a_curve_with_a_coefficient_moved(form):
+    known = pairs()
+    gaps = [np.random.default_rng(k).random(160) < 0.4 for k in (1, 2)]
+    first = species_curve(without(known, gaps[0]), form)
+    later = replace(known, height_mm=known.height_mm + 900)
+    now = species_curve(without(later, gaps[1]), form)
+    plots, dbh = known.sample_plot_id[:40], known.dbh_mm[:40]
+    whole = CurvePair(now, first).grow(plots, dbh, dbh - 12, known.height_mm[:40])
+
+    def moved(of, pairs_of, k):
+        """The curve with a coefficient moved, its sample plots' factors made anew."""
+        step = 1e-3 * of.curve.coefficients[k]
+        coefficients = tuple(c + step * (i == k) for i, c in enumerate(of.curve.coefficients))
+        curve = replace(of.curve, coefficients=coefficients)
+        bare = CurvePair(replace(of, curve=curve, factors_ppm={}), None)
+        mine = pairs_of.of(pairs_of.measured)
+        factors = {}
+        for plot in of.factors_ppm:
+            here = mine.of(mine.sample_plot_id == plot)
+            fitted = bare.fill(here.sample_plot_id, here.dbh_mm).height_mm
+            factors[plot] = round(1e6 * here.height_mm.sum() / fitted.sum())
+        return replace(of, curve=curve, factors_ppm=factors), step
+
+    for k in range(len(now.curve.coefficients)):
+        other, step = moved(now, without(later, gaps[1]), k)
+        rise = CurvePair(other, first).grow(plots, dbh, dbh - 12, known.height_mm[:40]).height_mm
+        assert (rise - whole.height_mm) / 1000 == pytest.approx(whole.slopes[:, k] * step, abs=0.004)
+        other, step = moved(first, without(known, gaps[0]), k)
+        rise = CurvePair(now, other).grow(plots, dbh, dbh - 12, known.height_mm[:40]).height_mm
+        assert (rise - whole.height_mm) / 1000 == pytest.approx(whole.first_slopes[:, k] * step, abs=0.004)
 
 
 def test_a_height_typed_with_a_slipped_point_is_odd_and_the_rest_is_not():
-    species, plots, dbh, height = stand()
-    height[40] *= 3
-    curves, _ = survey_curves(species, plots, dbh, height)
-    assert np.flatnonzero(odd_heights(species, dbh, height, curves)).tolist() == [40]
+    known = pairs()
+    known.height_mm[40] *= 3
+    assert np.flatnonzero(odd_heights(known, species_curve(known).curve)).tolist() == [40]
 
 
-def test_trees_thicker_than_any_measured_are_flagged():
-    species, plots, dbh, height = stand()
-    dbh[0], height[0] = 900, 0
-    curves, _ = survey_curves(species, plots, dbh, height)
-    assert np.flatnonzero(fill_heights(species, dbh, height, curves).outside).tolist() == [0]
+# -- two dates ---------------------------------------------------------------------------------------------------------------
+
+
+def sources(visit) -> list[str]:
+    return [t.height_source for t in visit.inventory.trees]
+
+
+def test_all_heights_measured_leave_no_curve_and_no_variance_of_one():
+    stand = make_stand(1)
+    none = np.zeros(stand.sample_plot_id.size, dtype=bool)
+    visits = visits_of(stand, none, none)
+    assert all(v.inventory.curves == () for v in visits)
+    assert {s for v in visits for s in sources(v)} == {"measured"}
+    change = change_of(stand, visits)
+    assert set(change.variance_parts_g2) == {
+        "sampling",
+        "shared_factors",
+        "field_height_bias",
+        "field_dbh_bias",
+    }
+
+
+def test_a_height_comes_one_way_at_both_dates():
+    stand = make_stand(1)
+    n = stand.sample_plot_id.size
+    first, last = visits_of(stand, np.arange(n) % 4 >= 2, np.arange(n) % 2 == 1)
+    assert sources(first)[:4] == ["measured", "measured", "curve", "curve"]
+    assert sources(last)[:4] == ["measured", "calibrated", "curve", "curve"]
+    assert last.inventory.trees[2].height_mm != stand.height_mm[1][2], (
+        "measured last only: on the curve at both"
+    )
+    assert {(c.survey_id, c.form) for c in last.inventory.curves} == {
+        (s, first.inventory.curves[0].form) for s in ("first", "last")
+    }, "the form of the first date is kept"
+    assert first.inventory.curves[0].coefficients == last.inventory.curves[0].coefficients
+    assert first.inventory.curves[0].filled == n // 2
+
+
+def test_a_tall_tree_measured_first_only_keeps_being_tall_and_does_not_shrink():
+    stand = make_stand(3)
+    n = stand.sample_plot_id.size
+    none, half = np.zeros(n, dtype=bool), np.random.default_rng(1).random(n) < 0.5
+    first, last = visits_of(stand, none, half)
+    curve_growth = []
+    for before, now in zip(first.inventory.trees, last.inventory.trees, strict=True):
+        if now.height_source == "calibrated":
+            curve_growth.append(now.height_mm / before.height_mm)
+            assert now.co2_g >= before.co2_g
+    assert min(curve_growth) >= 1.0 and len(curve_growth) == half.sum()
+    known = (stand.height_mm[1] / stand.height_mm[0])[half].mean()
+    assert np.mean(curve_growth) == pytest.approx(known, rel=0.01)
+    bare = CurvePair(
+        species_curve(Pairs(stand.sample_plot_id, stand.dbh_mm[1], np.where(half, 0, stand.height_mm[1]))),
+        None,
+    )
+    switched = bare.fill(stand.sample_plot_id[half], stand.dbh_mm[1][half]).height_mm
+    assert (switched < stand.height_mm[0][half]).mean() > 0.05, (
+        "what switching to the bare curve would have shrunk"
+    )
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(0, 10_000), st.floats(0.0, 0.8), st.floats(0.0, 0.8))
+def test_a_tree_that_grew_on_the_curve_grew_in_carbon_whatever_was_measured(seed, share_first, share_last):
+    stand = make_stand(seed, samples=4, trees=14)
+    rng = np.random.default_rng(seed)
+    masks = [rng.random(stand.sample_plot_id.size) < share for share in (share_first, share_last)]
+    try:
+        first, last = visits_of(stand, *masks)
+    except OutOfRange:
+        return  # too few heights left; intake refuses such a list
+    for before, now in zip(first.inventory.trees, last.inventory.trees, strict=True):
+        assert (before.height_source, now.height_source) in {
+            ("measured", "measured"),
+            ("measured", "calibrated"),
+            ("curve", "curve"),
+        }
+        if now.height_mm >= before.height_mm:
+            assert now.co2_g >= before.co2_g
+
+
+def test_where_the_first_date_has_too_few_heights_no_growth_is_claimed_for_a_tree_left_out_last():
+    stand = make_stand(2, plots=1, samples=4, trees=12)
+    n = stand.sample_plot_id.size
+    visits = visits_of(stand, np.zeros(n, dtype=bool), np.arange(n) % 5 == 0)
+    few = replace(visits[0].inventory, trees=visits[0].inventory.trees[::10])
+    assert len(few.trees) == 5
+    last = measure_inventory(visits[1].survey, PROJECT, TABLES, few)
+    kept = [t for t in last.trees if t.height_source == "kept"]
+    assert kept and all(
+        t.height_mm == next(b.height_mm for b in few.trees if b.tag == t.tag) and t.curve_slopes_g == ()
+        for t in kept
+    )
+
+
+def test_an_inventory_with_curves_survives_its_document():
+    stand = make_stand(1)
+    n = stand.sample_plot_id.size
+    for visit in visits_of(stand, np.arange(n) % 2 == 0, np.arange(n) % 3 == 0):
+        assert inventory_from_doc(to_doc(visit.inventory)) == visit.inventory
+
+
+PATTERNS = {
+    "the same half at both dates": lambda n, rng: (rng.random(n) < 0.5,) * 2,
+    "any half at each date": lambda n, rng: (rng.random(n) < 0.5, rng.random(n) < 0.5),
+    "half at the last date only": lambda n, rng: (np.zeros(n, dtype=bool), rng.random(n) < 0.5),
+}
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_the_filled_change_is_that_of_all_heights_measured_on_average(pattern):
+    """Thirty stands; the difference between filled and fully measured change is small beside its own scatter, and unbiased."""
+    gaps, known = [], []
+    for seed in range(30):
+        stand = make_stand(seed)
+        n = stand.sample_plot_id.size
+        none = np.zeros(n, dtype=bool)
+        masks = PATTERNS[pattern](n, np.random.default_rng([seed, 3]))
+        totals = [
+            sum(t.co2_g for t in last.inventory.trees) - sum(t.co2_g for t in first.inventory.trees)
+            for first, last in (visits_of(stand, none, none), visits_of(stand, *masks))
+        ]
+        gaps.append(totals[1] - totals[0])
+        known.append(totals[0])
+    bias, error = np.mean(gaps) / np.mean(known), np.std(gaps) / np.mean(known) / 30**0.5
+    assert abs(bias) < 3 * error + 0.001 and error < 0.012
+
+
+def test_the_error_of_the_curve_enters_the_interval_and_is_a_part_of_its_own():
+    stand = make_stand(5)
+    n = stand.sample_plot_id.size
+    blank = np.arange(n) % 20 >= 3  # three heights on every sample plot: no factors, all on the shared curve
+    change = change_of(stand, visits_of(stand, blank, blank))
+    part = int(change.variance_parts_g2["height_curve"])
+    assert part > 0
+    rest = sum(int(v) for k, v in change.variance_parts_g2.items() if k != "height_curve")
+    assert change.change.se_g == pytest.approx((rest + part) ** 0.5, rel=1e-6)
+    known = change_of(stand, visits_of(stand, *[np.zeros(n, dtype=bool)] * 2))
+    assert set(known.variance_parts_g2) < set(change.variance_parts_g2)

@@ -334,7 +334,7 @@ BAD: list[tuple[str, str, str, Callable[[Path], object]]] = [
     ),
     (
         "a standing tree without height",
-        "trees.not_a_number",
+        "trees.heights_too_few",
         "trees.csv row 3, height_m",
         cell(3, "height_m", ""),
     ),

@@ -1,0 +1,118 @@
+"""Heights of every tree of an inventory: as measured, or from the survey's own curves (rules: `mrv.height_curves`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import OutOfRange
+from mrv.height_curves import CurvePair, FilledHeights, Pairs, SpeciesCurve, species_curve
+from mrv.results import HeightCurve, Inventory, TreeStock
+from mrv.survey import TreeList
+
+_I = NDArray[np.int32]
+FROM_CURVE = ("curve", "calibrated", "kept")
+
+
+@dataclass(frozen=True)
+class TreeHeights:
+    """Heights of the trees of one species, in their order.
+
+    Attributes
+    ----------
+    height_mm : ndarray of int32, shape (n,)
+    source : list of str
+        As `TreeStock.height_source`.
+    slopes, first_slopes : mapping of position to ndarray, shape (p,)
+        Of the height by the coefficients of this date's and the first date's curve, m per unit, where it rests on them.
+    curves : tuple of HeightCurve
+    """
+
+    height_mm: _I
+    source: list[str]
+    slopes: Mapping[int, NDArray[np.float64]]
+    first_slopes: Mapping[int, NDArray[np.float64]]
+    curves: tuple[HeightCurve, ...]
+
+
+def species_heights(
+    trees: TreeList,
+    index: NDArray[np.intp],
+    before: Sequence[TreeStock | None],
+    survey_id: str,
+    earlier: Inventory | None,
+) -> TreeHeights:
+    """Heights of the trees of one species.
+
+    Parameters
+    ----------
+    index : ndarray of int, shape (n,)
+        Their rows in the tree list.
+    before : sequence of TreeStock or None, length n
+        The same trees at the first date.
+
+    Raises
+    ------
+    OutOfRange
+        If heights are missing and too few were measured; intake refuses such a tree list.
+    """
+    standing = trees.status[index] == "alive"
+    dbh = np.where(standing, trees.dbh_mm[index], 0).astype(np.int32)
+    height = np.where(standing, trees.height_mm[index], 0).astype(np.int32)
+    source = [_source(bool(s), int(h), b) for s, h, b in zip(standing, height, before, strict=True)]
+    if not set(source) & set(FROM_CURVE):
+        return TreeHeights(height, source, {}, {}, ())
+    species, plots = str(trees.species[index[0]]), trees.sample_plot_id[index]
+    first = _first_curve(species, earlier)
+    form = first.curve.form if first else None
+    pair = CurvePair(species_curve(Pairs(plots, dbh, height), form), first)
+    slopes: dict[int, NDArray[np.float64]] = {}
+    first_slopes: dict[int, NDArray[np.float64]] = {}
+
+    def take(chosen: list[int], filled: FilledHeights) -> None:
+        height[chosen] = filled.height_mm
+        for kind, values in ((slopes, filled.slopes), (first_slopes, filled.first_slopes)):
+            kind.update({i: v for i, v in zip(chosen, values, strict=True) if v.any()})
+
+    on_curve = [k for k, kind in enumerate(source) if kind == "curve"]
+    take(on_curve, pair.fill(plots[on_curve], dbh[on_curve]))
+    grown = [k for k, kind in enumerate(source) if kind == "calibrated"]
+    earliest = np.array([(b.dbh_mm, b.height_mm) for k in grown if (b := before[k])], dtype=np.int32)
+    earliest = earliest.reshape(len(grown), 2)
+    take(grown, pair.grow(plots[grown], dbh[grown], earliest[:, 0], earliest[:, 1]))
+    if first is None:
+        source = ["kept" if kind == "calibrated" else kind for kind in source]
+    curves = [pair.now.record(survey_id, species, len(slopes))]
+    if first is not None and earlier is not None:
+        curves.insert(0, first.record(earlier.survey_id, species, len(first_slopes)))
+    return TreeHeights(height, source, slopes, first_slopes, tuple(curves))
+
+
+def _source(standing: bool, height_mm: int, before: TreeStock | None) -> str:
+    if not standing:
+        return "none"
+    if before is None or before.height_source == "none":
+        return "measured" if height_mm > 0 else "curve"
+    if before.height_source == "measured":
+        return "measured" if height_mm > 0 else "calibrated"
+    return "curve"
+
+
+def _first_curve(species: str, earlier: Inventory | None) -> SpeciesCurve | None:
+    """The first date's curve, from the heights measured then; None where they were too few."""
+    if earlier is None:
+        return None
+    mine = [t for t in earlier.trees if t.species == species and t.height_source in ("measured", "curve")]
+    measured = [t.height_mm if t.height_source == "measured" else 0 for t in mine]
+    pairs = Pairs(
+        np.array([t.sample_plot_id for t in mine], dtype=np.str_),
+        np.array([t.dbh_mm for t in mine], dtype=np.int32),
+        np.array(measured, dtype=np.int32),
+    )
+    try:
+        return species_curve(pairs)
+    except OutOfRange:
+        return None  # said by "kept" in the evidence of every tree that would have needed it

@@ -1,18 +1,18 @@
-"""A linear model of a field variable on canopy metrics, and what it may say of a plot nobody measured."""
+"""A linear model of a field variable on given canopy metrics, and what it may say of a plot nobody measured.
+
+The plain case of `models.area_based`: no transformation, metrics that the caller names, every sample plot a place of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student_t
 
-from models.errors import OutOfRange
+from models.area_based import AreaBasedModel, fit_area_based, predict_cells
 
-FEW_PLOTS = 20
-FEW_PARAMETERS = 2
 _F = NDArray[np.float64]
 
 
@@ -22,31 +22,33 @@ class FieldModel:
 
     Attributes
     ----------
-    coefficients : tuple of float
-        Intercept first.
-    inverse_gram : tuple of tuple of float
-        ``(X'X)⁻¹``.
-    residual_sd : float
-        On ``n − p`` degrees of freedom.
-    cross_validated_rmse : float
-        Leave-one-out.
-    ranges : mapping of predictor to (lowest, highest)
-        What the model was fitted on.
+    model : AreaBasedModel
+        Its cross-validation leaves one plot out; intervals rest on the residual standard deviation, since the metrics were not chosen
+        by these plots.
     """
 
-    response: str
-    predictors: tuple[str, ...]
-    coefficients: tuple[float, ...]
-    inverse_gram: tuple[tuple[float, ...], ...]
-    residual_sd: float
-    cross_validated_rmse: float
+    model: AreaBasedModel
     r_squared: float
-    plots: int
-    ranges: Mapping[str, tuple[float, float]]
+
+    @property
+    def response(self) -> str:
+        return self.model.response
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        return self.model.predictors
+
+    @property
+    def plots(self) -> int:
+        return self.model.plots
+
+    @property
+    def cross_validated_rmse(self) -> float:
+        return self.model.cross_validated_rmse
 
     @property
     def degrees_of_freedom(self) -> int:
-        return self.plots - len(self.coefficients)
+        return self.model.degrees_of_freedom
 
 
 @dataclass(frozen=True)
@@ -79,38 +81,13 @@ def fit_field_model(response: str, values: _F, predictors: Mapping[str, _F]) -> 
     Raises
     ------
     OutOfRange
-        If there are too few plots: at most 2 parameters below 20 plots, and always 3 plots more than parameters; or if
-        the predictors do not vary apart from each other.
+        As :func:`models.area_based.fit_area_based`: a missing value, more than 2 parameters below 20 plots, or predictors that do not
+        vary apart from each other.
     """
-    n, p = values.size, len(predictors) + 1
-    if n < p + 3 or (n < FEW_PLOTS and p > FEW_PARAMETERS):
-        raise OutOfRange(
-            en=f"expected at most {FEW_PARAMETERS} parameters below {FEW_PLOTS} plots and 3 plots more than parameters, got {n} plots and {p} parameters; measure more plots or drop a predictor",
-            ja=f"{FEW_PLOTS}点未満では{FEW_PARAMETERS}母数まで、かつ母数より3点以上多い標準地が必要ですが、{n}点・{p}母数でした。標準地を増やすか説明変数を減らしてください",
-        )
-    design = np.column_stack([np.ones(n), *predictors.values()])
-    if np.linalg.matrix_rank(design) < p:
-        raise OutOfRange(
-            en=f"expected predictors that vary apart from each other, got {list(predictors)}",
-            ja=f"互いに独立に変化する説明変数が必要ですが、{list(predictors)}でした",
-        )
-    inverse = np.linalg.inv(design.T @ design)
-    coefficients = inverse @ design.T @ values
-    residual = values - design @ coefficients
-    leverage = np.einsum("ij,jk,ik->i", design, inverse, design)
-    squares = float(residual @ residual)
-    spread = float(((values - values.mean()) ** 2).sum())
-    return FieldModel(
-        response=response,
-        predictors=tuple(predictors),
-        coefficients=tuple(map(float, coefficients)),
-        inverse_gram=tuple(tuple(map(float, row)) for row in inverse),
-        residual_sd=float(np.sqrt(squares / (n - p))),
-        cross_validated_rmse=float(np.sqrt(np.mean((residual / (1.0 - leverage)) ** 2))),
-        r_squared=1.0 - squares / spread,
-        plots=int(n),
-        ranges={k: (float(v.min()), float(v.max())) for k, v in predictors.items()},
-    )
+    model = fit_area_based(response, values, predictors, np.arange(np.size(values)))
+    squares = model.residual_sd**2 * model.degrees_of_freedom
+    spread = float(((values - np.mean(values)) ** 2).sum())
+    return FieldModel(replace(model, predictive_sd=model.residual_sd), 1.0 - squares / spread)
 
 
 def predict_field(model: FieldModel, at: Mapping[str, float], coverage: float = 0.9) -> FieldPrediction:
@@ -122,13 +99,9 @@ def predict_field(model: FieldModel, at: Mapping[str, float], coverage: float = 
     coverage : float
         Nominal coverage of the two-sided interval.
     """
-    x = np.array([1.0, *(at[name] for name in model.predictors)])
-    value = float(x @ np.array(model.coefficients))
-    variance = model.residual_sd**2 * (1.0 + float(x @ np.array(model.inverse_gram) @ x))
-    half = float(student_t.ppf(0.5 + coverage / 2.0, model.degrees_of_freedom)) * float(np.sqrt(variance))
-    return FieldPrediction(value, value - half, value + half, coverage, _outside(model, at))
-
-
-def _outside(model: FieldModel, at: Mapping[str, float]) -> tuple[str, ...]:
-    names: Sequence[str] = model.predictors
-    return tuple(n for n in names if not model.ranges[n][0] <= at[n] <= model.ranges[n][1])
+    cells = predict_cells(model.model, {name: np.array([at[name]]) for name in model.predictors}, coverage)
+    ranges = model.model.ranges
+    outside = tuple(n for n in model.predictors if not ranges[n][0] <= at[n] <= ranges[n][1])
+    return FieldPrediction(
+        float(cells.value[0]), float(cells.low[0]), float(cells.high[0]), coverage, outside
+    )

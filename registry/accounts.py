@@ -19,6 +19,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from models.errors import SatoyamaError
+from registry.signer import SIGNER_VARIABLE_PREFIX, Signer, SignerError, signer_from
 
 KEY_VARIABLE_PREFIX = "SATOYAMA_KEY_"
 PASSWORD_VARIABLE = "SATOYAMA_KEYSTORE_PASSWORD"
@@ -38,13 +39,14 @@ class Accounts:
     folder
         Keystore folder, one `<role>.json` each; None if keys come from the environment only.
     environ
-        Environment to read; a role's variable `SATOYAMA_KEY_<ROLE>` stands before its keystore file.
+        Environment to read: `SATOYAMA_SIGNER_<ROLE>` (``ADDRESS@http://host:port``, a hardware wallet's bridge say) stands before
+        `SATOYAMA_KEY_<ROLE>`, and that before the keystore file.
     """
 
     def __init__(self, folder: Path | None, environ: Mapping[str, str] | None = None) -> None:
         self._folder = folder
         self._environ = os.environ if environ is None else environ
-        self._opened: dict[str, LocalAccount] = {}
+        self._opened: dict[str, Signer] = {}
 
     def __repr__(self) -> str:
         return f"Accounts({str(self._folder)!r})"
@@ -57,7 +59,7 @@ class Accounts:
                 en=f"A keystore folder is needed to create the account '{role}', and none is configured.",
                 ja=f"アカウント '{role}' を作るにはキーストアのフォルダーが必要ですが、設定されていません。",
             )
-        if path.exists() or self._variable(role) in self._environ:
+        if self.has(role):
             raise _has_key(role)
         account: LocalAccount = Account.create()
         sealed = Account.encrypt(account.key, self._password(), kdf="scrypt", iterations=_SCRYPT_N)
@@ -69,8 +71,8 @@ class Accounts:
         self._opened[role] = account
         return account
 
-    def load(self, role: str) -> LocalAccount:
-        """The account of `role`.
+    def load(self, role: str) -> Signer:
+        """The account of `role`: a signer elsewhere if one is named, else a key of the environment, else of the keystore.
 
         Raises
         ------
@@ -79,7 +81,9 @@ class Accounts:
         """
         path = self._path(role)
         if role not in self._opened:
-            if self._variable(role) in self._environ:
+            if (elsewhere := SIGNER_VARIABLE_PREFIX + role.upper()) in self._environ:
+                self._opened[role] = _elsewhere(self._environ[elsewhere], elsewhere)
+            elif self._variable(role) in self._environ:
                 self._opened[role] = self._from_environment(role)
             elif path is not None and path.is_file():
                 self._opened[role] = self._from_keystore(role, path)
@@ -90,7 +94,7 @@ class Accounts:
                 )
         return self._opened[role]
 
-    def load_or_create(self, role: str) -> LocalAccount:
+    def load_or_create(self, role: str) -> Signer:
         """The account of `role`, created in the keystore if it has no key yet."""
         if not self.has(role):
             try:
@@ -104,7 +108,8 @@ class Accounts:
     def has(self, role: str) -> bool:
         """Whether `role` has a key."""
         path = self._path(role)
-        return self._variable(role) in self._environ or (path is not None and path.is_file())
+        named = (self._variable(role), SIGNER_VARIABLE_PREFIX + role.upper())
+        return any(name in self._environ for name in named) or (path is not None and path.is_file())
 
     def addresses(self) -> dict[str, str]:
         """Checksum address of every role that has a key; needs no password."""
@@ -114,9 +119,10 @@ class Accounts:
                 if _ROLE.fullmatch(path.stem):
                     found[path.stem] = _checksum("0x" + json.loads(path.read_text())["address"])
         for name in self._environ:
-            role = name.removeprefix(KEY_VARIABLE_PREFIX).lower()
-            if name.startswith(KEY_VARIABLE_PREFIX) and _ROLE.fullmatch(role):
-                found[role] = self.load(role).address
+            for prefix in (KEY_VARIABLE_PREFIX, SIGNER_VARIABLE_PREFIX):
+                role = name.removeprefix(prefix).lower()
+                if name.startswith(prefix) and _ROLE.fullmatch(role):
+                    found[role] = self.load(role).address
         return dict(sorted(found.items()))
 
     def _path(self, role: str) -> Path | None:
@@ -171,6 +177,13 @@ class Accounts:
                 ja=f"'{role}' のキーストアを開けません。{PASSWORD_VARIABLE} が違うか、ファイルが壊れています。",
             )
         return account
+
+
+def _elsewhere(text: str, variable: str) -> Signer:
+    try:
+        return signer_from(text, variable)
+    except SignerError as error:
+        raise AccountError(en=error.en, ja=error.ja) from error
 
 
 def _checksum(address: str) -> str:

@@ -14,12 +14,12 @@ from typing import Any, Self
 
 from eth_account import Account
 from eth_account.messages import SignableMessage, encode_typed_data
-from eth_account.signers.local import LocalAccount
 from eth_utils.address import is_address, to_checksum_address
 from eth_utils.crypto import keccak
 
 from models.errors import SatoyamaError
 from mrv.results import Claim
+from registry.signer import Signer
 
 DOMAIN_NAME = "SatoyamaCreditRegistry"
 DOMAIN_VERSION = "1"
@@ -163,9 +163,9 @@ class ClaimStruct:
         message = self._signable(chain_id, registry)
         return keccak(b"\x19" + message.version + message.header + message.body)
 
-    def sign(self, verifier: LocalAccount, chain_id: int, registry: str) -> bytes:
+    def sign(self, verifier: Signer, chain_id: int, registry: str) -> bytes:
         """The verifier's 65-byte signature."""
-        return bytes(verifier.sign_message(self._signable(chain_id, registry)).signature)
+        return bytes(verifier.sign_typed_data(full_message=self.eip712(chain_id, registry)).signature)
 
     def signer(self, signature: bytes, chain_id: int, registry: str) -> str:
         """Checksum address of the key that made `signature`."""

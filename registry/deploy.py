@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from web3 import Web3
@@ -15,6 +14,7 @@ from registry import artifacts
 from registry.abi import decode_result, encode_call, encode_constructor
 from registry.checks import Check, compared
 from registry.sender import Sender
+from registry.signer import Signer
 
 _FIELD_OF_CONTRACT = {
     "CreditRegistry": "registry",
@@ -80,7 +80,7 @@ def role_hash(role: str) -> bytes:
     return keccak(text=role)
 
 
-def deploy(w3: Web3, admin: LocalAccount, roles: Roles, *, yen: str | None = None) -> Deployment:
+def deploy(w3: Web3, admin: Signer, roles: Roles, *, yen: str | None = None) -> Deployment:
     """Deploy the contracts with `admin` in charge, grant the roles, allow the yen for sales.
 
     Parameters

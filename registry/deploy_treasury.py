@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from eth_account.signers.local import LocalAccount
 from eth_utils.address import is_hex_address, to_checksum_address
 from hexbytes import HexBytes
 from web3 import Web3
@@ -24,6 +23,7 @@ from registry.checks import Check, compared
 from registry.deploy import masked, role_hash
 from registry.refusals import refusal
 from registry.sender import Mined, Sender, revert_data
+from registry.signer import Signer
 
 CONTRACT = "TimelockController"
 DAY_S = 86_400
@@ -116,7 +116,7 @@ class TreasuryDeployment:
 
 
 def deploy_treasury(
-    w3: Web3, deployer: LocalAccount, officers: Officers, *, least_delay_s: int = LEAST_DELAY_S
+    w3: Web3, deployer: Signer, officers: Officers, *, least_delay_s: int = LEAST_DELAY_S
 ) -> TreasuryDeployment:
     """Deploy a treasury; `deployer` pays the gas and has no say in it afterwards.
 
@@ -241,16 +241,16 @@ class Treasury:
         self.deployed = deployed
         self.sender = Sender(w3)
 
-    def schedule(self, proposer: LocalAccount, payment: Payment) -> Mined:
+    def schedule(self, proposer: Signer, payment: Payment) -> Mined:
         """Announce a payment; it can be executed after the delay."""
         arguments = (*payment.arguments(), self.deployed.delay_s)
         return self._send(proposer, "schedule", *arguments)
 
-    def execute(self, executor: LocalAccount, payment: Payment) -> Mined:
+    def execute(self, executor: Signer, payment: Payment) -> Mined:
         """Carry out a payment whose delay has passed."""
         return self._send(executor, "execute", *payment.arguments())
 
-    def cancel(self, proposer: LocalAccount, payment: Payment) -> Mined:
+    def cancel(self, proposer: Signer, payment: Payment) -> Mined:
         """Take back a payment that was not executed."""
         return self._send(proposer, "cancel", self.id_of(payment))
 
@@ -266,7 +266,7 @@ class Treasury:
         """Unix seconds from which a scheduled payment can be executed; 0 if it is not scheduled, 1 if done."""
         return int(_read(self.w3, self.deployed.address, "getTimestamp", self.id_of(payment)))
 
-    def _send(self, account: LocalAccount, function: str, *arguments: Any) -> Mined:
+    def _send(self, account: Signer, function: str, *arguments: Any) -> Mined:
         data = encode_call(CONTRACT, function, *arguments)
         return self.sender.transact(account, function, self.deployed.address, data)
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from eth_account import Account
-from eth_account.signers.local import LocalAccount
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 
@@ -25,6 +24,7 @@ from registry.port import ChainPort
 from registry.ports import Outbox, OutboxEntry
 from registry.refusals import ChainRefused
 from registry.sender import ChainBusy, NonceTaken, SignedTx
+from registry.signer import Signer
 
 # A receipt younger than this is looked at again when a program starts; no chain in use reorganises deeper.
 REORG_HORIZON_BLOCKS = 64
@@ -145,7 +145,7 @@ def make_plan(
     return IssuancePlan(port.chain_id, port.deployment.registry, claim, verifier, issuer, signature)
 
 
-def execute(plan: IssuancePlan, port: ChainPort, outbox: Outbox, issuer: LocalAccount) -> Issued:
+def execute(plan: IssuancePlan, port: ChainPort, outbox: Outbox, issuer: Signer) -> Issued:
     """Carry out a plan, or finish one that was begun; run it again as often as needed.
 
     A plan recorded earlier for the same batch and content goes before the one given while its transaction may be on its
@@ -172,7 +172,7 @@ def execute(plan: IssuancePlan, port: ChainPort, outbox: Outbox, issuer: LocalAc
 
 
 def _current(
-    entry: OutboxEntry, plan: IssuancePlan, port: ChainPort, outbox: Outbox, issuer: LocalAccount
+    entry: OutboxEntry, plan: IssuancePlan, port: ChainPort, outbox: Outbox, issuer: Signer
 ) -> OutboxEntry:
     recorded = IssuancePlan.from_doc(entry.plan)
     if recorded == plan:
@@ -186,7 +186,7 @@ def _current(
     return entry
 
 
-def to_finish(port: ChainPort, outbox: Outbox, issuer: LocalAccount) -> list[IssuancePlan]:
+def to_finish(port: ChainPort, outbox: Outbox, issuer: Signer) -> list[IssuancePlan]:
     """Plans of this chain and issuer that are not mined, or were and are no longer on the chain (reorganised, restored)."""
     entries = list(outbox.pending())
     for entry in outbox.mined_since(port.head()[0] - REORG_HORIZON_BLOCKS):
@@ -195,18 +195,18 @@ def to_finish(port: ChainPort, outbox: Outbox, issuer: LocalAccount) -> list[Iss
     return [IssuancePlan.from_doc(entry.plan) for entry in entries if _is_for(entry, port, issuer)]
 
 
-def _is_for(entry: OutboxEntry, port: ChainPort, issuer: LocalAccount) -> bool:
+def _is_for(entry: OutboxEntry, port: ChainPort, issuer: Signer) -> bool:
     planned = (entry.plan["chain_id"], entry.plan["registry"], entry.plan["issuer"])
     return planned == (port.chain_id, port.deployment.registry, issuer.address)
 
 
-def reconcile(port: ChainPort, outbox: Outbox, issuer: LocalAccount) -> list[Issued]:
+def reconcile(port: ChainPort, outbox: Outbox, issuer: Signer) -> list[Issued]:
     """Finish what was begun on this chain; called when a program starts."""
     return [execute(plan, port, outbox, issuer) for plan in to_finish(port, outbox, issuer)]
 
 
 def _finish(
-    plan: IssuancePlan, entry: OutboxEntry, port: ChainPort, outbox: Outbox, issuer: LocalAccount
+    plan: IssuancePlan, entry: OutboxEntry, port: ChainPort, outbox: Outbox, issuer: Signer
 ) -> Issued:
     signed = _recorded_tx(entry)
     if signed is not None and not _may_be_sent(signed, port, issuer):
@@ -236,9 +236,7 @@ def _finish(
     return Issued(done.event, sent_now=True)
 
 
-def _when_final(
-    plan: IssuancePlan, done: Issued, port: ChainPort, outbox: Outbox, issuer: LocalAccount
-) -> Issued:
+def _when_final(plan: IssuancePlan, done: Issued, port: ChainPort, outbox: Outbox, issuer: Signer) -> Issued:
     """Wait until the batch is deep enough, sending it again if a reorganisation drops it."""
     until = time.monotonic() + FINAL_TIMEOUT_S
     while done.event.block > port.final_block():
@@ -285,13 +283,13 @@ def _recorded_tx(entry: OutboxEntry) -> SignedTx | None:
     return SignedTx(bytes(raw), entry.tx_hash, int(fields["nonce"]), "issue")
 
 
-def _turn_has_passed(signed: SignedTx, port: ChainPort, issuer: LocalAccount) -> bool:
+def _turn_has_passed(signed: SignedTx, port: ChainPort, issuer: Signer) -> bool:
     # Counted on the newest block, not on pending ones: the recorded bytes themselves may be pending.
     assert Account.recover_transaction(HexBytes(signed.raw)) == issuer.address
     return int(port.w3.eth.get_transaction_count(issuer.address, "latest")) > signed.nonce
 
 
-def _may_be_sent(signed: SignedTx, port: ChainPort, issuer: LocalAccount) -> bool:
+def _may_be_sent(signed: SignedTx, port: ChainPort, issuer: Signer) -> bool:
     """Whether these bytes are next in turn, or behind others that wait: behind a gap they would wait for ever."""
     if _turn_has_passed(signed, port, issuer):
         return False
@@ -308,7 +306,7 @@ def _check_same(plan: IssuancePlan, recorded: IssuancePlan) -> None:
         )
 
 
-def _check_here(plan: IssuancePlan, port: ChainPort, issuer: LocalAccount) -> None:
+def _check_here(plan: IssuancePlan, port: ChainPort, issuer: Signer) -> None:
     planned = (plan.chain_id, plan.registry, plan.issuer)
     here = (port.chain_id, port.deployment.registry, issuer.address)
     if planned != here:

@@ -14,12 +14,12 @@ from typing import Any, Literal, Self
 
 from eth_account import Account
 from eth_account.messages import encode_defunct
-from eth_account.signers.local import LocalAccount
 from eth_utils.exceptions import ValidationError
 
 from models.errors import SatoyamaError
 from mrv.blob import digest_doc
 from registry.households import BankBook, HouseholdLine
+from registry.signer import Signer
 from registry.zengin import MAX_YEN, BankAccount, Requester, Transfer, check_account, transfer_file
 
 State = Literal["planned", "approved", "paid", "cancelled"]
@@ -171,7 +171,7 @@ def message(run: PayoutRun, action: str) -> str:
     )
 
 
-def sign(run: PayoutRun, action: str, officer: LocalAccount) -> str:
+def sign(run: PayoutRun, action: str, officer: Signer) -> str:
     """An officer's signature of an action (EIP-191), 0x-hex."""
     check_action(run, action)
     return "0x" + bytes(officer.sign_message(encode_defunct(text=message(run, action))).signature).hex()

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 from web3 import Web3
 
@@ -16,9 +15,24 @@ from registry.claimstruct import ClaimStruct
 from registry.deploy import Deployment
 from registry.events import Event, Listed, Retired, Reversed, Sold, decode_event
 from registry.sender import Mined, Sender, SignedTx
+from registry.signer import Signer
 from registry.views import SHARES, ChainViews
 
 E = TypeVar("E", bound=Event)
+_DOMAIN = [
+    {"name": "name", "type": "string"},
+    {"name": "version", "type": "string"},
+    {"name": "chainId", "type": "uint256"},
+    {"name": "verifyingContract", "type": "address"},
+]
+# EIP-2612
+_PERMIT = [
+    {"name": "owner", "type": "address"},
+    {"name": "spender", "type": "address"},
+    {"name": "value", "type": "uint256"},
+    {"name": "nonce", "type": "uint256"},
+    {"name": "deadline", "type": "uint256"},
+]
 
 
 class PortError(SatoyamaError):
@@ -75,11 +89,11 @@ class ChainPort(ChainViews):
         """Chain id of the connection."""
         return self.sender.chain_id
 
-    def _prepare(self, account: LocalAccount, contract: str, function: str, *arguments: Any) -> SignedTx:
+    def _prepare(self, account: Signer, contract: str, function: str, *arguments: Any) -> SignedTx:
         data = encode_call(contract, function, *arguments)
         return self.sender.prepare(account, function, self.deployment.address_of(contract), data)
 
-    def _send(self, account: LocalAccount, contract: str, function: str, *arguments: Any) -> Mined:
+    def _send(self, account: Signer, contract: str, function: str, *arguments: Any) -> Mined:
         data = encode_call(contract, function, *arguments)
         return self.sender.transact(account, function, self.deployment.address_of(contract), data)
 
@@ -100,7 +114,7 @@ class ChainPort(ChainViews):
         )
         return [event for event in decoded if event is not None]
 
-    def send_gas(self, account: LocalAccount, to: str, wei: int) -> Mined:
+    def send_gas(self, account: Signer, to: str, wei: int) -> Mined:
         """Give an account of the chain's own coin to pay gas with."""
         return self.sender.pay(account, to, wei)
 
@@ -108,7 +122,7 @@ class ChainPort(ChainViews):
 
     def register_project(
         self,
-        admin: LocalAccount,
+        admin: Signer,
         project: bytes,
         method_digest: bytes,
         min_buffer_bps: int,
@@ -119,13 +133,11 @@ class ChainPort(ChainViews):
         arguments = (project, method_digest, min_buffer_bps, challenge_window, uri)
         return self._send(admin, "CreditRegistry", "registerProject", *arguments)
 
-    def sign_claim(self, verifier: LocalAccount, claim: ClaimStruct) -> bytes:
+    def sign_claim(self, verifier: Signer, claim: ClaimStruct) -> bytes:
         """The verifier's signature for this chain and registry."""
         return claim.sign(verifier, self.chain_id, self.deployment.registry)
 
-    def prepare_issue(
-        self, issuer: LocalAccount, claim: ClaimStruct, verifier: str, signature: bytes
-    ) -> SignedTx:
+    def prepare_issue(self, issuer: Signer, claim: ClaimStruct, verifier: str, signature: bytes) -> SignedTx:
         """The signed transaction that issues; nothing is sent. ChainRefused if it would be refused now."""
         arguments = (claim.to_tuple(), verifier, signature)
         return self._prepare(issuer, "CreditRegistry", "issue", *arguments)
@@ -134,42 +146,42 @@ class ChainPort(ChainViews):
         """Send a prepared transaction and wait for its receipt."""
         return self.sender.send(signed)
 
-    def issue(self, issuer: LocalAccount, claim: ClaimStruct, verifier: str, signature: bytes) -> Mined:
+    def issue(self, issuer: Signer, claim: ClaimStruct, verifier: str, signature: bytes) -> Mined:
         """Issue at once. Programs that may be killed use `registry.issuance.execute`."""
         return self.send_signed(self.prepare_issue(issuer, claim, verifier, signature))
 
-    def retire(self, account: LocalAccount, token_id: int, kg: int, retirement: Retirement) -> Retired:
+    def retire(self, account: Signer, token_id: int, kg: int, retirement: Retirement) -> Retired:
         """Burn own credits; the event given back is the certificate."""
         mined = self._send(account, "CreditRegistry", "retire", token_id, kg, retirement.to_tuple())
         return _only(self.events_of(mined), Retired)
 
     def retire_for(
-        self, operator: LocalAccount, account: str, token_id: int, kg: int, retirement: Retirement
+        self, operator: Signer, account: str, token_id: int, kg: int, retirement: Retirement
     ) -> Retired:
         """Burn another account's credits with its approval."""
         arguments = (account, token_id, kg, retirement.to_tuple())
         return _only(self.events_of(self._send(operator, "CreditRegistry", "retireFor", *arguments)), Retired)
 
     def reverse(
-        self, account: LocalAccount, project: bytes, token_ids: Sequence[int], kg: int, reason_digest: bytes
+        self, account: Signer, project: bytes, token_ids: Sequence[int], kg: int, reason_digest: bytes
     ) -> Reversed:
         """Record a loss (guardian or verifier): burns the buffer of the named batches, publishes what is not covered."""
         arguments = (project, list(token_ids), kg, reason_digest)
         return _only(self.events_of(self._send(account, "CreditRegistry", "reverse", *arguments)), Reversed)
 
-    def pause(self, guardian: LocalAccount, project: bytes) -> Mined:
+    def pause(self, guardian: Signer, project: bytes) -> Mined:
         """Stop issues and transfers of a project."""
         return self._send(guardian, "CreditRegistry", "pause", project)
 
-    def unpause(self, guardian: LocalAccount, project: bytes) -> Mined:
+    def unpause(self, guardian: Signer, project: bytes) -> Mined:
         """Let them go on."""
         return self._send(guardian, "CreditRegistry", "unpause", project)
 
-    def approve_operator(self, account: LocalAccount, operator: str, approved: bool = True) -> Mined:
+    def approve_operator(self, account: Signer, operator: str, approved: bool = True) -> Mined:
         """Let `operator` move or retire the account's credits."""
         return self._send(account, "CreditRegistry", "setApprovalForAll", operator, approved)
 
-    def transfer(self, account: LocalAccount, to: str, token_id: int, kg: int) -> Mined:
+    def transfer(self, account: Signer, to: str, token_id: int, kg: int) -> Mined:
         """Move own credits."""
         return self._send(
             account, "CreditRegistry", "safeTransferFrom", account.address, to, token_id, kg, b""
@@ -177,7 +189,7 @@ class ChainPort(ChainViews):
 
     # Sale
 
-    def list_batch(self, seller: LocalAccount, token_id: int, kg: int, price_per_tonne: int) -> Listed:
+    def list_batch(self, seller: Signer, token_id: int, kg: int, price_per_tonne: int) -> Listed:
         """Put credits up for sale in yen; approves the sale contract first if that is not done yet."""
         approved = self.view("CreditRegistry", "isApprovedForAll", seller.address, self.deployment.sale)
         if not approved:
@@ -185,12 +197,12 @@ class ChainPort(ChainViews):
         arguments = (token_id, kg, self.deployment.yen, price_per_tonne)
         return _only(self.events_of(self._send(seller, "CreditSale", "list", *arguments)), Listed)
 
-    def cancel(self, seller: LocalAccount, listing_id: int) -> Mined:
+    def cancel(self, seller: Signer, listing_id: int) -> Mined:
         """Take back what is unsold."""
         return self._send(seller, "CreditSale", "cancel", listing_id)
 
     def buy(
-        self, buyer: LocalAccount, listing_id: int, kg: int, *, max_cost: int | None = None, deadline: int
+        self, buyer: Signer, listing_id: int, kg: int, *, max_cost: int | None = None, deadline: int
     ) -> Sold:
         """Buy; approves exactly the cost first. `max_cost` defaults to the quote, `deadline` in unix seconds."""
         cost = self.quote(listing_id, kg) if max_cost is None else max_cost
@@ -199,7 +211,7 @@ class ChainPort(ChainViews):
         return _only(self.events_of(mined), Sold)
 
     def buy_with_permit(
-        self, buyer: LocalAccount, listing_id: int, kg: int, *, max_cost: int | None = None, deadline: int
+        self, buyer: Signer, listing_id: int, kg: int, *, max_cost: int | None = None, deadline: int
     ) -> Sold:
         """Buy in one transaction, the allowance given by signature (EIP-2612)."""
         cost = self.quote(listing_id, kg) if max_cost is None else max_cost
@@ -207,16 +219,9 @@ class ChainPort(ChainViews):
         arguments = (listing_id, kg, cost, deadline, v, r, s)
         return _only(self.events_of(self._send(buyer, "CreditSale", "buyWithPermit", *arguments)), Sold)
 
-    def sign_permit(self, owner: LocalAccount, value: int, deadline: int) -> tuple[int, bytes, bytes]:
+    def sign_permit(self, owner: Signer, value: int, deadline: int) -> tuple[int, bytes, bytes]:
         """EIP-2612 signature that lets the sale contract take `value` base units of yen."""
         _, name, version, chain_id, contract, _, _ = self.view("DevYen", "eip712Domain")
-        fields = [
-            {"name": "owner", "type": "address"},
-            {"name": "spender", "type": "address"},
-            {"name": "value", "type": "uint256"},
-            {"name": "nonce", "type": "uint256"},
-            {"name": "deadline", "type": "uint256"},
-        ]
         message = {
             "owner": owner.address,
             "spender": self.deployment.sale,
@@ -225,20 +230,23 @@ class ChainPort(ChainViews):
             "deadline": deadline,
         }
         domain = {"name": name, "version": version, "chainId": chain_id, "verifyingContract": contract}
-        signed = owner.sign_typed_data(domain, {"Permit": fields}, message)
+        types = {"EIP712Domain": _DOMAIN, "Permit": _PERMIT}
+        signed = owner.sign_typed_data(
+            full_message={"types": types, "primaryType": "Permit", "domain": domain, "message": message}
+        )
         return signed.v, int(signed.r).to_bytes(32, "big"), int(signed.s).to_bytes(32, "big")
 
     # Money
 
-    def mint_yen(self, admin: LocalAccount, to: str, amount: int) -> Mined:
+    def mint_yen(self, admin: Signer, to: str, amount: int) -> Mined:
         """Mint development yen (no value); refused by a real stablecoin."""
         return self._send(admin, "DevYen", "mint", to, amount)
 
-    def transfer_yen(self, account: LocalAccount, to: str, amount: int) -> Mined:
+    def transfer_yen(self, account: Signer, to: str, amount: int) -> Mined:
         """Pay yen, base units."""
         return self._send(account, "DevYen", "transfer", to, amount)
 
-    def set_shares(self, admin: LocalAccount, project: bytes, shares: Mapping[str, int]) -> Mined:
+    def set_shares(self, admin: Signer, project: bytes, shares: Mapping[str, int]) -> Mined:
         """Set who gets what of all later revenue: shares by payee address, of 1,000,000.
 
         Raises
@@ -258,12 +266,12 @@ class ChainPort(ChainViews):
             admin, "RevenueSplit", "setShares", project, payees, [share for _, share in ordered]
         )
 
-    def deposit(self, payer: LocalAccount, project: bytes, amount: int) -> Mined:
+    def deposit(self, payer: Signer, project: bytes, amount: int) -> Mined:
         """Pay revenue of a project in directly (not by a sale), base units of yen."""
         self._send(payer, "DevYen", "approve", self.deployment.split, amount)
         return self._send(payer, "RevenueSplit", "deposit", project, self.deployment.yen, amount)
 
-    def claim_for(self, account: LocalAccount, project: bytes, payee: str) -> Mined:
+    def claim_for(self, account: Signer, project: bytes, payee: str) -> Mined:
         """Pay a payee what is due; anyone may ask, the money goes to the payee."""
         return self._send(account, "RevenueSplit", "claimFor", project, self.deployment.yen, payee)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from eth_account import Account
-from eth_account.signers.local import LocalAccount
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import (
@@ -25,6 +24,7 @@ from web3.types import TxParams, Wei
 
 from models.errors import SatoyamaError
 from registry.refusals import ChainRefused, refusal
+from registry.signer import Signer
 
 RECEIPT_TIMEOUT_S = 180
 RESEND_S = 15.0
@@ -80,7 +80,7 @@ class Sender:
         self.chain_id = int(w3.eth.chain_id)
 
     def prepare(
-        self, account: LocalAccount, action: str, to: str | None, data: bytes | str, *, value_wei: int = 0
+        self, account: Signer, action: str, to: str | None, data: bytes | str, *, value_wei: int = 0
     ) -> SignedTx:
         """Estimate, price and sign; nothing is sent.
 
@@ -195,7 +195,7 @@ class Sender:
         except TransactionNotFound:
             return None
 
-    def transact(self, account: LocalAccount, action: str, to: str | None, data: bytes | str) -> Mined:
+    def transact(self, account: Signer, action: str, to: str | None, data: bytes | str) -> Mined:
         """Prepare and send in one go; signed anew where another transaction of the account took the nonce."""
         for _ in range(_NONCE_TRIES - 1):
             try:
@@ -204,7 +204,7 @@ class Sender:
                 continue
         return self.send(self.prepare(account, action, to, data), first_time=True)
 
-    def pay(self, account: LocalAccount, to: str, wei: int) -> Mined:
+    def pay(self, account: Signer, to: str, wei: int) -> Mined:
         """Send the chain's own coin, for gas."""
         return self.send(self.prepare(account, "pay", to, b"", value_wei=wei))
 

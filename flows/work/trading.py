@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from datetime import date
 
-from eth_account.signers.local import LocalAccount
 from sqlalchemy import select
 
 from flows.definition import accounts_of
@@ -22,6 +21,7 @@ from registry.issuance import IssuanceConflict, Issued, execute, make_plan, to_f
 from registry.port import ChainPort, Retirement
 from registry.refusals import ChainRefused
 from registry.sender import ChainBusy
+from registry.signer import Signer
 from registry.treasury import Statement, statement
 
 OFFER_LIFE_S = 3600
@@ -218,7 +218,7 @@ def settle(ws: Workspace, project_id: str) -> Settlement:
     return Settlement(read, finished, unfinished, tuple(payouts), statement(port, key))
 
 
-def _pay_out(port: ChainPort, issuer: LocalAccount, project: bytes, payee: str) -> str | None:
+def _pay_out(port: ChainPort, issuer: Signer, project: bytes, payee: str) -> str | None:
     """Pay what is due; None if another run's payment is already on its way or there."""
     try:
         return port.claim_for(issuer, project, payee).tx_hash
@@ -229,7 +229,7 @@ def _pay_out(port: ChainPort, issuer: LocalAccount, project: bytes, payee: str) 
 
 
 def _finish_begun(
-    ws: Workspace, port: ChainPort, issuer: LocalAccount
+    ws: Workspace, port: ChainPort, issuer: Signer
 ) -> tuple[tuple[Issued, ...], tuple[str, ...]]:
     """Carry out what the outbox holds for this chain and issuer; one refused batch does not hold up the others."""
     finished, unfinished = [], []

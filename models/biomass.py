@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from models.checks import column
+from models.errors import OutOfRange
 
 YOUNG_TO_AGE = 20
 """Last age, in years, at which the young expansion factor holds."""
@@ -57,9 +60,7 @@ class SpeciesFactors:
         return tuple(n for n in names if n not in self.verified_constants)
 
 
-def co2_g(
-    volume_cm3: NDArray[np.int64], factors: SpeciesFactors, young: NDArray[np.bool_]
-) -> NDArray[np.int64]:
+def co2_g(volume_cm3: ArrayLike, factors: SpeciesFactors, young: ArrayLike) -> NDArray[np.int64]:
     """Carbon dioxide bound in trees, or in the change of their volume, whole grams, half to even.
 
     The expansion factor steps down at age 20. A difference of two stocks across that step shows a loss that never
@@ -67,27 +68,52 @@ def co2_g(
 
     Parameters
     ----------
-    volume_cm3 : ndarray of int64, shape (n,)
-        Stem volume or its change.
-    young : ndarray of bool, shape (n,)
+    volume_cm3 : array_like of int, any shape
+        Stem volume or its change, whole cm³.
+    young : array_like of bool, of that shape or one for all
         Whether the tree is at most 20 years old.
 
     Returns
     -------
-    ndarray of int64, shape (n,)
+    ndarray of int64, of that shape
+
+    Raises
+    ------
+    OutOfRange
+        If a volume is missing or no whole number of cm³ (the row is named): nothing is rounded here unseen; or if shapes differ.
 
     References
     ----------
     J-Credit FO-001: ``CO2 = V · BEF · (1 + R) · D_w · CF · 44/12``.
     """
-    volume = np.asarray(volume_cm3, dtype=np.int64)
-    is_young = np.broadcast_to(np.asarray(young, dtype=np.bool_), volume.shape)
+    volume = _whole(volume_cm3)
+    flags = np.asarray(young, dtype=np.bool_)
+    if flags.shape not in ((), (1,), volume.shape):
+        raise OutOfRange(
+            en=f"young: expected one flag for each of {volume.shape} volumes, got shape {flags.shape}.",
+            ja=f"young: 材積 {volume.shape} と同じ数が必要ですが、形が {flags.shape} でした。",
+        )
+    is_young = np.broadcast_to(flags, volume.shape)
     out = np.empty(volume.shape, dtype=np.int64)
     for flag in (False, True):
         mine = is_young == flag
         if mine.any():
             out[mine] = _times(volume[mine], factors.co2_g_per_cm3(flag))
     return out
+
+
+def _whole(values: ArrayLike) -> NDArray[np.int64]:
+    array = np.asarray(values)
+    if array.dtype.kind in "iu" or array.size == 0:
+        return array.astype(np.int64)
+    flat = column("volume_cm3", values if array.ndim == 1 else array.ravel())
+    bad = np.flatnonzero((flat != np.rint(flat)) | (np.abs(flat) >= 2.0**53)) + 1
+    if bad.size:
+        raise OutOfRange(
+            en=f"volume_cm3: expected whole cubic centimetres, got {flat[bad[0] - 1]} in row {bad[0]} (counted from 1). Round it first.",
+            ja=f"volume_cm3: 整数の cm³ が必要ですが、{bad[0]} 行目（1起算）は {flat[bad[0] - 1]} でした。先に丸めてください。",
+        )
+    return flat.astype(np.int64).reshape(array.shape)
 
 
 def _times(values: NDArray[np.int64], factor: Fraction) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.checks import quantity
 from models.errors import OutOfRange
 
 DAYS_PER_YEAR = 365.25
@@ -48,6 +49,13 @@ class BreakSettings:
     min_history_days: int = 330
     window_days: int = 1461
 
+    def __post_init__(self) -> None:
+        quantity("threshold_sd", self.threshold_sd)
+        quantity("min_magnitude", self.min_magnitude, above=False)
+        for name in ("consecutive", "min_history", "window_days"):
+            quantity(name, getattr(self, name), low=1.0, above=False)
+        quantity("min_history_days", self.min_history_days, above=False)
+
 
 DEFAULT = BreakSettings()
 
@@ -75,8 +83,24 @@ class Break:
 
 
 def normalised_difference(a: NDArray[np.number], b: NDArray[np.number]) -> _F:
-    """``(a − b)/(a + b)``: NDMI of B8A and B11, NBR of B8A and B12; NaN where the sum is not above zero."""
+    """``(a − b)/(a + b)``: NDMI of B8A and B11, NBR of B8A and B12; NaN where the sum is not above zero.
+
+    Parameters
+    ----------
+    a, b : ndarray
+        Reflectances of one shape, any scale.
+
+    Raises
+    ------
+    OutOfRange
+        If the shapes differ.
+    """
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if first.shape != second.shape and 0 not in (first.ndim, second.ndim):
+        raise OutOfRange(
+            en=f"expected two bands of one shape, got {first.shape} and {second.shape}",
+            ja=f"同じ大きさの2バンドが必要ですが、{first.shape}と{second.shape}でした",
+        )
     total = first + second
     out = np.full(total.shape, np.nan)
     np.divide(first - second, total, out=out, where=total > 0)
@@ -106,7 +130,7 @@ def detect_break(
     Raises
     ------
     OutOfRange
-        If days fall or shapes differ.
+        If days fall or are no whole days (the row is named), or shapes differ.
 
     References
     ----------
@@ -122,18 +146,29 @@ def detect_breaks(
     clear: NDArray[np.bool_],
     settings: BreakSettings = DEFAULT,
 ) -> tuple[Break, ...]:
-    """Every loss in a series; after each, a new history begins. Parameters as of `detect_break`."""
+    """Every loss in a series; after each, a new history begins. Parameters and refusals as of `detect_break`."""
     return _walk(*_clear_only(days, values, clear), settings, first_only=False)
 
 
 def _clear_only(
     days: NDArray[np.integer], values: NDArray[np.floating], clear: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], _F]:
-    day, value, use = (
-        np.asarray(days, dtype=np.int64),
-        np.asarray(values, dtype=np.float64),
-        np.asarray(clear),
-    )
+    try:
+        value = np.asarray(values, dtype=np.float64)
+        given = np.asarray(days, dtype=np.float64)
+    except (TypeError, ValueError) as reason:
+        raise OutOfRange(
+            en=f"expected days and index values as numbers, got something else: {reason}",
+            ja=f"日付と指数は数値で必要ですが、そうでないものがありました: {reason}",
+        ) from reason
+    use = np.asarray(clear)
+    broken = np.flatnonzero(~(np.isfinite(given) & (given == np.rint(given))).ravel()) + 1
+    if broken.size:
+        raise OutOfRange(
+            en=f"expected whole days (proleptic ordinals), got {given.ravel()[broken[0] - 1]} in row {broken[0]} (counted from 1)",
+            ja=f"日付は整数（序数）が必要ですが、{broken[0]}行目（1起算）が{given.ravel()[broken[0] - 1]}でした",
+        )
+    day = given.astype(np.int64)
     if not day.shape == value.shape == use.shape or day.ndim != 1:
         raise OutOfRange(
             en=f"expected three series of one length, got {day.shape}, {value.shape}, {use.shape}",

@@ -282,3 +282,27 @@ def weights_of(values: ArrayLike | None, n: int, name: str = "weights") -> _F:
     w = column(name, values, n)
     positive(name, w)
     return w
+
+
+def quantity(
+    name: str, value: object, low: float = 0.0, *, above: bool = True, high: float = float("inf")
+) -> float:
+    """One finite number above `low` (or from it on, where `above` is false) and up to `high`.
+
+    Raises
+    ------
+    OutOfRange
+        If it is missing, no number, or out of range; the name carries its unit.
+    """
+    is_number = isinstance(value, Real | np.integer | np.floating) and not isinstance(value, bool | np.bool_)
+    number = float(value) if is_number else float("nan")  # type: ignore[arg-type]  # a number, as found
+    if np.isfinite(number) and (number > low if above else number >= low) and number <= high:
+        return number
+    upper, upper_ja = ("", "") if high == float("inf") else (f" and up to {high:g}", f"{high:g}以下")
+    lower, lower_ja = (
+        (f"above {low:g}", f"{low:g}より大きく") if above else (f"of {low:g} or more", f"{low:g}以上")
+    )
+    raise OutOfRange(
+        en=f"{name}: expected a number {lower}{upper}, got {_shown(value)}.",
+        ja=f"{name}: {lower_ja}{upper_ja}の数値が必要ですが、{_shown(value)} でした。",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import exp, log10, pi, pow, sqrt
 
+from models.checks import quantity
 from models.errors import OutOfRange
 
 
@@ -47,12 +48,14 @@ class HeightCurve:
     verified: bool
 
     def height_m(self, age_years: float) -> float:
-        """Dominant height, m, at an age in years."""
-        if age_years < 0:
-            raise OutOfRange(
-                en=f"expected an age of zero or more, got {age_years} years",
-                ja=f"林齢は0以上が必要ですが、{age_years}年でした",
-            )
+        """Dominant height, m, at an age in years.
+
+        Raises
+        ------
+        OutOfRange
+            If the age is negative or no number.
+        """
+        quantity("age_years", age_years, above=False)
         return self.asymptote_m * pow(1.0 - exp(-self.rate_per_year * age_years), self.shape)
 
 
@@ -76,18 +79,38 @@ class StandState:
 
 
 def volume_m3_ha(diagram: DensityDiagram, height_m: float, stems_ha: float) -> float:
-    """Stand volume, m³/ha, of dominant height (m) and stems per ha."""
+    """Stand volume, m³/ha, of dominant height (m) and stems per ha: ``V = 1/(b1·H^e1 + b2·H^e2/N)``.
+
+    Raises
+    ------
+    OutOfRange
+        If height or stems are not above zero, or no numbers.
+    """
     _check(height_m, stems_ha)
     return 1.0 / (diagram.b1 * pow(height_m, diagram.e1) + diagram.b2 * pow(height_m, diagram.e2) / stems_ha)
 
 
 def full_stems_ha(diagram: DensityDiagram, height_m: float) -> float:
-    """Stems per ha of a full stand (Ry = 1) of this height."""
+    """Stems per ha of a full stand (Ry = 1) of this height, m: ``log10 N = k + (e2 − e1)·log10 H``.
+
+    Raises
+    ------
+    OutOfRange
+        If the height is not above zero, or no number.
+    """
+    quantity("height_m", height_m)
     return pow(10.0, diagram.k + (diagram.e2 - diagram.e1) * log10(height_m))
 
 
 def stand_state(diagram: DensityDiagram, height_m: float, stems_ha: float) -> StandState:
-    """Volume, basal area, mean diameter and yield index of a stand.
+    """Volume, basal area, mean diameter and yield index of a stand of dominant height (m) and stems per ha.
+
+    ``HF = h0 + h1·H + h2·√N·H/100``, ``G = V/HF``, ``dg = 200·√(G/(πN))``, ``Ry = V/V(H, N_Rf)``.
+
+    Raises
+    ------
+    OutOfRange
+        If height or stems are not above zero, or no numbers; if the diagram gives no form height there.
 
     References
     ----------
@@ -95,6 +118,12 @@ def stand_state(diagram: DensityDiagram, height_m: float, stems_ha: float) -> St
     """
     volume = volume_m3_ha(diagram, height_m, stems_ha)
     form_height = diagram.h0 + diagram.h1 * height_m + diagram.h2 * sqrt(stems_ha) * height_m / 100.0
+    if form_height <= 0:
+        raise OutOfRange(
+            en=f"{diagram.region}/{diagram.species}: expected a height within the diagram, got {height_m} m, where its form height is "
+            f"{form_height:.3f} m; the diagram holds for taller stands",
+            ja=f"{diagram.region}/{diagram.species}: 管理図の範囲の樹高が必要ですが、{height_m} mでは形状高が{form_height:.3f} mになります",
+        )
     basal_area = volume / form_height
     full = volume_m3_ha(diagram, height_m, full_stems_ha(diagram, height_m))
     return StandState(
@@ -113,13 +142,9 @@ def stems_at_yield_index(diagram: DensityDiagram, height_m: float, yield_index: 
     Raises
     ------
     OutOfRange
-        If Ry is not in (0, 1].
+        If Ry is not in (0, 1], or the height not above zero.
     """
-    if not 0.0 < yield_index <= 1.0:
-        raise OutOfRange(
-            en=f"expected a yield index above 0 and up to 1, got {yield_index}",
-            ja=f"収量比数は0より大きく1以下が必要ですが、{yield_index}でした",
-        )
+    quantity("yield_index", yield_index, high=1.0)
     volume = yield_index * volume_m3_ha(diagram, height_m, full_stems_ha(diagram, height_m))
     return diagram.b2 * pow(height_m, diagram.e2) / (1.0 / volume - diagram.b1 * pow(height_m, diagram.e1))
 
@@ -127,14 +152,37 @@ def stems_at_yield_index(diagram: DensityDiagram, height_m: float, yield_index: 
 def surviving_stems_ha(
     diagram: DensityDiagram, height_m: float, stems_ha: float, ry_max: float = 1.0
 ) -> float:
-    """Stems that are left when crowding kills all beyond Ry = `ry_max` at this height."""
+    """Stems per ha that are left when crowding kills all beyond Ry = `ry_max` at this height, m.
+
+    Raises
+    ------
+    OutOfRange
+        If height or stems are not above zero, or Ry not in (0, 1].
+    """
+    _check(height_m, stems_ha)
     return min(stems_ha, stems_at_yield_index(diagram, height_m, ry_max))
 
 
 def grow(
     diagram: DensityDiagram, curve: HeightCurve, age_years: float, years: float, stems_ha: float
 ) -> tuple[StandState, StandState]:
-    """A stand now and `years` later, crowding included: height by the curve, stems capped at Ry 1."""
+    """A stand now and `years` later, crowding included: height by the curve, stems capped at Ry 1.
+
+    Parameters
+    ----------
+    age_years : float
+        Above zero: the diagram has no stand without height.
+    years : float
+        Zero or more.
+    stems_ha : float
+
+    Raises
+    ------
+    OutOfRange
+        If one of them is out of range or no number.
+    """
+    quantity("age_years", age_years)
+    quantity("years", years, above=False)
     now_m, then_m = curve.height_m(age_years), curve.height_m(age_years + years)
     stems_now = surviving_stems_ha(diagram, now_m, stems_ha)
     stems_then = surviving_stems_ha(diagram, then_m, stems_now)
@@ -142,8 +190,5 @@ def grow(
 
 
 def _check(height_m: float, stems_ha: float) -> None:
-    if height_m <= 0 or stems_ha <= 0:
-        raise OutOfRange(
-            en=f"expected a height and a number of stems above zero, got {height_m} m and {stems_ha} /ha",
-            ja=f"樹高と本数は0より大きい必要がありますが、{height_m} m、{stems_ha} 本/haでした",
-        )
+    quantity("height_m", height_m)
+    quantity("stems_ha", stems_ha)

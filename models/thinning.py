@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import pi, sqrt
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from models.checks import column, positive, quantity
 from models.errors import OutOfRange
 from models.growth import (
     DensityDiagram,
@@ -24,21 +25,22 @@ How = Literal["below", "above", "line"]
 
 
 def felled_trees(
-    dbh_mm: NDArray[np.integer],
+    dbh_mm: ArrayLike,
     ratio: float,
     how: How,
-    weight: NDArray[np.integer] | NDArray[np.floating] | None = None,
+    weight: ArrayLike | None = None,
 ) -> NDArray[np.bool_]:
     """Trees that fall when a stand is thinned.
 
     Parameters
     ----------
-    dbh_mm : ndarray, shape (n,)
-        Diameters; equal ones fall in the order of the list.
+    dbh_mm : array_like, shape (n,)
+        Diameters, mm, not below zero; equal ones fall in the order of the list.
     ratio : float
         Share that falls, 0 to 1: of the stems (本数間伐率), half to even, or of `weight` (材積間伐率 where it is volume), as near as
         whole trees allow.
-    weight : ndarray, shape (n,), optional
+    how : {"below", "above", "line"}
+    weight : array_like, shape (n,), optional
         Volume or basal area of each tree, not below zero.
 
     Returns
@@ -48,15 +50,18 @@ def felled_trees(
     Raises
     ------
     OutOfRange
-        If the ratio is not in [0, 1] or a weight is negative.
+        If the ratio is not in [0, 1]; naming the row of a diameter or weight that is missing or negative.
     """
-    if not 0.0 <= ratio <= 1.0 or (weight is not None and weight.size and weight.min() < 0):
+    quantity("thinning ratio 間伐率", ratio, above=False, high=1.0)
+    if how not in get_args(How):
         raise OutOfRange(
-            en=f"expected a thinning ratio from 0 to 1 and no negative weight, got {ratio}; correct the treatment",
-            ja=f"間伐率は0～1、重みは0以上が必要ですが、{ratio}でした。施業の指定を直してください",
+            en=f"how: expected one of {', '.join(get_args(How))}, got {how!r}; correct the treatment",
+            ja=f"how: {', '.join(get_args(How))} のいずれかが必要ですが、{how!r}でした。施業の指定を直してください",
         )
-    n = dbh_mm.size
-    order = _order(dbh_mm, ratio, how)
+    size = _not_negative("dbh_mm", dbh_mm)
+    weight = None if weight is None else _not_negative("weight", weight, size.size)
+    n = size.size
+    order = _order(size, ratio, how)
     if weight is None:
         count = round(ratio * n)
     else:
@@ -67,8 +72,16 @@ def felled_trees(
     return out
 
 
-def _order(dbh_mm: NDArray[np.integer], ratio: float, how: How) -> NDArray[np.intp]:
-    size = dbh_mm.astype(np.int64)
+def _not_negative(name: str, values: ArrayLike, n: int | None = None) -> NDArray[np.float64]:
+    given = np.asarray(values)
+    if given.size == 0 and n in (None, 0):
+        return np.empty(0)
+    found = column(name, values, n)
+    positive(name, np.where(found < 0, found, 1.0), "no values below zero, but values", "0以上の値")
+    return found
+
+
+def _order(size: NDArray[np.float64], ratio: float, how: How) -> NDArray[np.intp]:
     if how != "line":
         return np.argsort(size if how == "below" else -size, kind="stable")
     # trees at which the running share of felled ones passes a whole number, then the others
@@ -85,20 +98,38 @@ class FelledShare:
     basal_area: float
 
 
-def felled_share(
-    felled: NDArray[np.bool_], dbh_mm: NDArray[np.integer], volume_cm3: NDArray[np.integer]
-) -> FelledShare:
-    """Shares of stems, volume and basal area that fall, from a list of trees."""
-    if not felled.size or volume_cm3.sum() <= 0:
+def felled_share(felled: ArrayLike, dbh_mm: ArrayLike, volume_cm3: ArrayLike) -> FelledShare:
+    """Shares of stems, volume and basal area that fall, from a list of trees.
+
+    Parameters
+    ----------
+    felled : array_like of bool, shape (n,)
+    dbh_mm, volume_cm3 : array_like, shape (n,)
+        Diameter, mm, and stem volume, cm³, of every tree.
+
+    Raises
+    ------
+    OutOfRange
+        If no tree has volume or lengths differ; naming the row of a value that is missing or negative.
+    """
+    falls = np.asarray(felled, dtype=np.bool_)
+    dbh = _not_negative("dbh_mm", dbh_mm, falls.size)
+    volume = _not_negative("volume_cm3", volume_cm3, falls.size)
+    if not falls.size or volume.sum() <= 0:
         raise OutOfRange(
-            en=f"expected trees with volume to thin, got {felled.size} trees; list the stand's trees",
-            ja=f"間伐には材積のある立木が必要ですが、{felled.size}本でした。立木を記入してください",
+            en=f"expected trees with volume to thin, got {falls.size} trees; list the stand's trees",
+            ja=f"間伐には材積のある立木が必要ですが、{falls.size}本でした。立木を記入してください",
         )
-    area = dbh_mm.astype(np.float64) ** 2
+    area = dbh**2
+    if area.sum() <= 0:
+        raise OutOfRange(
+            en="dbh_mm: expected trees with a diameter to thin, got none; measure them",
+            ja="dbh_mm: 間伐には直径のある立木が必要です。測定してください",
+        )
     return FelledShare(
-        stems=float(felled.mean()),
-        volume=float(volume_cm3[felled].sum() / volume_cm3.sum()),
-        basal_area=float(area[felled].sum() / area.sum()),
+        stems=float(falls.mean()),
+        volume=float(volume[falls].sum() / volume.sum()),
+        basal_area=float(area[falls].sum() / area.sum()),
     )
 
 
@@ -108,9 +139,10 @@ def thinned(diagram: DensityDiagram, stand: StandState, felled: FelledShare) -> 
     Raises
     ------
     OutOfRange
-        If nothing would be left.
+        If nothing would be left, or a share is negative or no number.
     """
-    if not max(felled.stems, felled.volume, felled.basal_area) < 1.0:
+    shares = (felled.stems, felled.volume, felled.basal_area)
+    if not all(0.0 <= share < 1.0 for share in shares):
         raise OutOfRange(
             en=f"expected a thinning that leaves trees, got {felled}; a stand that falls as a whole is a main cut",
             ja=f"間伐後に立木が残る必要がありますが、{felled}でした。全木の伐採は主伐です",
@@ -133,8 +165,13 @@ def thinned_from_below(diagram: DensityDiagram, stand: StandState, stem_ratio: f
     """A stand after thinning from below by the diagram itself: same dominant height, fewer stems, volume read off the diagram.
 
     The rule of the diagrams' own handbooks (下層間伐); mean diameter rises, since the small trees fall.
+
+    Raises
+    ------
+    OutOfRange
+        If the ratio of stems is not from 0 to below 1.
     """
-    if not 0.0 <= stem_ratio < 1.0:
+    if not 0.0 <= quantity("stem_ratio", stem_ratio, low=float("-inf")) < 1.0:
         raise OutOfRange(
             en=f"expected a stem ratio from 0 to below 1, got {stem_ratio}; correct the treatment",
             ja=f"本数間伐率は0以上1未満が必要ですが、{stem_ratio}でした。施業の指定を直してください",
@@ -151,9 +188,14 @@ def grown(diagram: DensityDiagram, stand: StandState, height_m: float) -> StandS
     Parameters
     ----------
     height_m : float
-        Dominant height then, not below the stand's.
+        Dominant height then, m, not below the stand's.
+
+    Raises
+    ------
+    OutOfRange
+        If it is below, or no number.
     """
-    if height_m < stand.height_m:
+    if quantity("height_m", height_m) < stand.height_m:
         raise OutOfRange(
             en=f"expected a height of {stand.height_m} m or more, got {height_m} m; name the heights in order of time",
             ja=f"樹高は{stand.height_m} m以上が必要ですが、{height_m} mでした。時系列順に指定してください",

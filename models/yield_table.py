@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, TypeVar
 
+from models.checks import quantity
 from models.errors import OutOfRange
 
 
@@ -38,6 +39,13 @@ class YieldRow:
 class YieldTable:
     """One stand type of a yield table: species, region, site class (地位) and treatment (施業).
 
+    Raises
+    ------
+    OutOfRange
+        If there are fewer than two ages, they do not rise, or a figure is negative or no number (its row is named).
+
+    Notes
+    -----
     Between two ages volume rises along a straight line to what stands before the thinning of the later age, and drops there.
     """
 
@@ -50,6 +58,10 @@ class YieldTable:
     verified: bool
 
     def __post_init__(self) -> None:
+        for index, row in enumerate(self.rows, 1):
+            for name, value in vars(row).items():
+                if value is not None or name in ("age_years", "volume_m3_ha", "thinned_m3_ha"):
+                    quantity(f"{self.label}: row {index} (counted from 1), {name}", value, above=False)
         ages = [r.age_years for r in self.rows]
         if len(ages) < 2 or any(b <= a for a, b in pairwise(ages)):
             raise OutOfRange(
@@ -78,13 +90,20 @@ class YieldTable:
         return row.volume_m3_ha + share * (later.volume_m3_ha + later.thinned_m3_ha - row.volume_m3_ha)
 
     def thinned_between_m3_ha(self, from_years: float, to_years: float) -> float:
-        """Stem volume felled after `from_years`, up to and at `to_years`, m³/ha."""
+        """Stem volume felled after `from_years`, up to and at `to_years`, m³/ha; ages outside the table hold none."""
+        quantity("from_years", from_years, above=False)
+        quantity("to_years", to_years, above=False)
         return sum(r.thinned_m3_ha for r in self.rows if from_years < r.age_years <= to_years)
 
     def growth_m3_ha(self, from_years: float, to_years: float) -> float:
         """Volume grown between two ages, whether it stands or was thinned, m³/ha: ΔTrunk of the J-Credit form.
 
         Growth less `thinned_between_m3_ha` is the change of standing volume.
+
+        Raises
+        ------
+        OutOfRange
+            If the second age is the lower one, or one lies outside the table.
         """
         if to_years < from_years:
             raise OutOfRange(
@@ -112,6 +131,7 @@ class YieldTable:
         return near[0] + share * (near[-1] - near[0])
 
     def _place(self, age_years: float) -> tuple[int, float]:
+        quantity("age_years", age_years, above=False)
         ages = [r.age_years for r in self.rows]
         if not ages[0] <= age_years <= ages[-1]:
             raise OutOfRange(
@@ -142,6 +162,7 @@ def site_class_of(curves: Sequence[Curve], age_years: float, dominant_height_m: 
     ----------
     curves : sequence of HeightCurve or YieldTable
         One species' classes.
+    age_years, dominant_height_m : float
 
     Returns
     -------
@@ -156,6 +177,7 @@ def site_class_of(curves: Sequence[Curve], age_years: float, dominant_height_m: 
     ----------
     J-Credit FO-001 lets site class come from laser or photo heights since 2021-08-31; the conservative rounding is recalled.
     """
+    quantity("dominant_height_m", dominant_height_m)
     reached = [c for c in curves if c.height_m(age_years) <= dominant_height_m]
     if not reached:
         classes = {c.site_class: round(c.height_m(age_years), 2) for c in curves}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from models.checks import quantity
 from models.errors import OutOfRange
 from models.growth import DensityDiagram, HeightCurve, stand_state, surviving_stems_ha
 
@@ -74,6 +75,7 @@ def young_stand(
     Similarity of open-grown trees (volume ~ height³); the diagrams' own limit for few stems is V ~ N · H^2.8 to H^3.2.
     """
     _check(planting, curve, join_height_m)
+    quantity("age_years", age_years, above=False)
     height = curve.height_m(age_years)
     if height < join_height_m:
         stems = planting.stems_ha * planting.yearly_survival**age_years
@@ -107,7 +109,7 @@ def _age_at(curve: HeightCurve, height_m: float) -> float:
 
 
 def _check(planting: Planting, curve: HeightCurve, join_height_m: float) -> None:
-    sound = planting.stems_ha > 0 and 0.0 < planting.yearly_survival <= 1.0
+    sound = 0 < planting.stems_ha < float("inf") and 0.0 < planting.yearly_survival <= 1.0
     if not sound or not BREAST_HEIGHT_M < join_height_m < curve.asymptote_m:
         raise OutOfRange(
             en=f"expected stems above 0, a yearly survival above 0 and up to 1, and a join between {BREAST_HEIGHT_M} m and the curve's "

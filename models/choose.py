@@ -8,7 +8,9 @@ from typing import Literal
 FEW_PLOTS = 20
 FEW_PARAMETERS = 2
 FEW_PLOTS_PER_DOMAIN = 5
-Design = Literal["random", "systematic", "stratified", "pps", "two_phase", "cluster", "purposive", "none"]
+# Words in which a survey or plan states its design; "cluster" (strips flown, a model from elsewhere) is for reports only.
+Design = Literal["stratified", "srs", "systematic", "two_phase", "pps", "purposive", "none"]
+AnyDesign = Literal[Design, "random", "cluster"]
 Estimator = Literal[
     "srs", "stratified", "stratified_regression", "pps", "greg", "two_phase", "two_phase_exhaustive",
     "eblup_unit", "model_based", "hybrid", "canopy_model",
@@ -40,7 +42,7 @@ class Choice:
 
 
 def choose_estimator(
-    design: Design,
+    design: AnyDesign,
     n: int,
     covariates_known: Literal["everywhere", "first_phase", "nowhere"] = "everywhere",
     strata: int = 1,
@@ -52,7 +54,7 @@ def choose_estimator(
     Parameters
     ----------
     design : str
-        How sample plots were laid out, as stated before the survey.
+        How sample plots were laid out, as stated before the survey; ``srs`` and ``random`` are the same.
     n : int
         Sample plots.
     covariates_known : {"everywhere", "first_phase", "nowhere"}
@@ -73,11 +75,12 @@ def choose_estimator(
         )  # fmt: skip
     if design == "purposive":
         return Choice(
-            "model_based", False, False, allowed,
+            "stratified_regression" if covariates_known == "everywhere" else "stratified", False, False, allowed,
             "Sample plots were chosen by judgement: selection may depend on growth, residuals understate the true spread, and no "
-            "estimator cures that. The interval is NOT VALID and nothing is creditable by default.",
+            "estimator cures that. Figures are computed as if drawn at random in every plot, to be read only; the interval is NOT VALID "
+            "and nothing is creditable by default.",
             "標準地が有意抽出（典型地点の選定）のため、選定が成長と関係し、残差が真のばらつきを過小に示します。"
-            "どの推定法でも補正できません。区間は「無効」とし、既定ではクレジット対象外です。",
+            "どの推定法でも補正できません。無作為抽出とみなした参考値で、区間は「無効」とし、既定ではクレジット対象外です。",
         )  # fmt: skip
     if n <= strata or n < 3:
         return Choice(
@@ -100,7 +103,7 @@ def _parameters(n: int) -> int:
 
 
 def _by_design(
-    design: Design, covariates: str, strata: int, smallest_domain: int | None
+    design: AnyDesign, covariates: str, strata: int, smallest_domain: int | None
 ) -> tuple[Estimator, str, str]:
     if smallest_domain is not None and smallest_domain < FEW_PLOTS_PER_DOMAIN and covariates == "everywhere":
         return (
@@ -114,6 +117,13 @@ def _by_design(
             "Canopy along a random sample of strips, field model from elsewhere: hybrid inference, sampling and model errors added.",
             "無作為抽出した飛行帯と既存モデルによる hybrid 推定（標本誤差とモデル誤差の和）です。",
         )
+    if design == "pps" and covariates == "everywhere":
+        return (
+            "pps",
+            "Plots drawn with stated unequal probabilities, canopy known everywhere: regression on the canopy with those weights, "
+            "Hansen-Hurwitz expansion of its residuals.",
+            "確率の明示された不等確率抽出と全域の樹冠情報により、その重みによる回帰と残差の Hansen-Hurwitz 推定です。",
+        )
     if design == "pps":
         return (
             "pps",
@@ -124,8 +134,8 @@ def _by_design(
         if covariates == "everywhere":
             return (
                 "two_phase_exhaustive",
-                "Random field plots, canopy known everywhere: exhaustive two-phase regression, g-weight variance.",
-                "無作為標準地と全域の樹冠情報による二相回帰推定（全数）で、分散は g-weight によります。",
+                "Random field plots, canopy known everywhere: exhaustive two-phase regression, which is GREG; n - p and g-weight variances.",
+                "無作為標準地と全域の樹冠情報による二相回帰推定（全数、GREG と同じ）で、分散は n − p と g-weight によります。",
             )
         return (
             "two_phase",
@@ -151,9 +161,10 @@ def _by_design(
     if covariates == "everywhere":
         return (
             "greg",
-            "Random plots, canopy known everywhere: regression estimator (GREG), variance by n - p."
+            "Plots drawn at random over the whole project, canopy known everywhere: regression estimator (GREG) on differences, variance by n - p."
             + note_en,
-            "無作為標準地と全域の樹冠情報による回帰推定（GREG、分散は n − p）です。" + note_ja,
+            "プロジェクト全域の無作為標準地と全域の樹冠情報による、差分の回帰推定（GREG、分散は n − p）です。"
+            + note_ja,
         )
     return (
         "srs",

@@ -149,8 +149,9 @@ class ProjectRegression:
 
 @dataclass(frozen=True)
 class DomainEstimate:
-    """Direct regression estimate of one domain's total; variance None where residuals within domains leave none."""
+    """Direct regression estimate of one domain's total, by weights of y; variance None where residuals within domains leave none."""
 
+    weights: tuple[Fraction, ...]
     total: Fraction
     variance: Fraction | None
 
@@ -164,34 +165,47 @@ def domain_totals(
 ) -> dict[str, DomainEstimate]:
     """GREG of every domain that holds sample plots: the project's working model and the domain's own mean residual.
 
-    The residual variance is pooled within all domains, over ``n - domains``; the slope's own error is added.
+    That is ``A_d (y_d + b1 (X_d - x_d))`` with the domain's weighted means. The residual variance is pooled within all domains, over
+    ``n - domains``; the slope's own error is added.
 
     Source: Särndal, Swensson, Wretman (1992) 10.5; `models.domains.greg_domains` is the twin with each domain's own variance.
     """
-    residual = fit.residuals(y)
     members = {name: [i for i, d in enumerate(domain_of) if d == name] for name in area}
     members = {name: index for name, index in members.items() if index}
-    weight = {name: sum((fit.share[i] for i in index), ZERO) for name, index in members.items()}
-    own = {
-        name: sum((fit.share[i] * residual[i] for i in index), ZERO) / weight[name]
+    share = {
+        name: [fit.share[i] / sum((fit.share[j] for j in index), ZERO) for i in index]
         for name, index in members.items()
     }
-    freedom = fit.n - len(members)
-    squares = sum((residual[i] - own[name]) ** 2 for name, index in members.items() for i in index)
-    s2 = squares / Fraction(freedom) if freedom else None
-    b0, b1 = fit.intercept(y), fit.slope(y)
-    slope_error = ZERO
-    if fit.spread:
-        pairs = zip(fit.share, fit.x, strict=True)
-        slope_error = sum(((w * (x - fit.x_bar)) ** 2 for w, x in pairs), ZERO) / fit.spread**2
+    lever = [
+        w * (x - fit.x_bar) / fit.spread if fit.spread else ZERO
+        for w, x in zip(fit.share, fit.x, strict=True)
+    ]
+    s2 = _within_domains(fit.residuals(y), members, share)
+    slope_error = sum((v * v for v in lever), ZERO)
     out = {}
     for name, index in members.items():
-        share = [fit.share[i] / weight[name] for i in index]
-        gap = x_mean[name] - sum((w * fit.x[i] for w, i in zip(share, index, strict=True)), ZERO)
-        total = area[name] * (b0 + b1 * x_mean[name] + own[name])
-        spread = sum((w * w for w in share), ZERO) + gap**2 * slope_error
-        out[name] = DomainEstimate(total, None if s2 is None else area[name] ** 2 * s2 * spread)
+        gap = x_mean[name] - sum((w * fit.x[i] for w, i in zip(share[name], index, strict=True)), ZERO)
+        weights = [area[name] * gap * v for v in lever]
+        for w, i in zip(share[name], index, strict=True):
+            weights[i] += area[name] * w
+        spread = sum((w * w for w in share[name]), ZERO) + gap**2 * slope_error
+        total = sum((w * v for w, v in zip(weights, y, strict=True)), ZERO)
+        out[name] = DomainEstimate(
+            tuple(weights), total, None if s2 is None else area[name] ** 2 * s2 * spread
+        )
     return out
+
+
+def _within_domains(
+    residual: Sequence[Fraction], members: Mapping[str, list[int]], share: Mapping[str, list[Fraction]]
+) -> Fraction | None:
+    """Residual variance about the domains' weighted means, pooled; None without a degree of freedom."""
+    squares = ZERO
+    for name, index in members.items():
+        mean = sum((w * residual[i] for w, i in zip(share[name], index, strict=True)), ZERO)
+        squares += sum(((residual[i] - mean) ** 2 for i in index), ZERO)
+    freedom = len(residual) - len(members)
+    return squares / freedom if freedom else None
 
 
 def project_regression(

@@ -132,8 +132,8 @@ def _reasons(
         "half_width_90_kg": -(-width // G_PER_KG),
         "gross_kg": gross_kg,
     }
-    if not change.creditable:
-        flags = ", ".join(change.flags)
+    if not (change.creditable and change.interval_valid):
+        flags = ", ".join(change.flags) or change.design
         reasons.append(
             Reason(
                 "claim.design_not_creditable",

@@ -7,6 +7,7 @@ from datetime import date
 from fractions import Fraction
 
 from mrv.errors import Problem, Refusal
+from mrv.estimate_checks import check_design
 from mrv.project import MonitoringPlan
 from mrv.results import Canopy, Inventory
 from mrv.survey import Plot, SamplePlot, Survey
@@ -44,6 +45,7 @@ def check_pair(first: Visit, last: Visit, plan: MonitoringPlan) -> None:
     """
     problems = [
         *_check_plan(first, last, plan),
+        *check_design(first.survey, last.survey, plan),
         *_check_plots(first, last, plan),
         *_check_ground(first, last),
         *_check_samples(first, last, plan),

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Literal, Self
 
+from models.choose import Design
 from mrv.blob import digest_doc
 
 DeductionPolicy = Literal["probability_of_exceedance", "art_trees", "ar_tool14"]
 METHOD_ID = "satoyama-stock-change"
 METHOD_VERSION = "1.0"
+_PERMANENT = "permanent tagged sample plots"
+# What a plan writes for each design; the text is part of the method's digest, so that another design is another method.
+DESIGN_TEXTS: Mapping[Design, str] = {
+    "stratified": f"stratified by plot; cells drawn with probability proportional to area; {_PERMANENT}",
+    "srs": f"simple random over the whole project; every cell equally likely; {_PERMANENT}",
+    "systematic": f"systematic grid with a random start over the whole project; {_PERMANENT}",
+    "two_phase": f"two-phase over the whole project: canopy measured everywhere, field plots drawn at random; {_PERMANENT}",
+    "pps": f"unequal probabilities over the whole project, drawn with replacement and stated per sample plot; {_PERMANENT}",
+    "purposive": "purposive; sample plots chosen by judgement; no valid interval",
+    "none": "no sample plots; canopy model",
+}
 
 
 @dataclass(frozen=True)
@@ -122,8 +134,12 @@ class MonitoringPlan:
         Nominal coverage of printed two-sided intervals (900000).
     cell_mm : int
         Side of the prediction cells, as large as a sample plot.
+    design : str
+        How sample plots were laid out: a text of `DESIGN_TEXTS`, or its word. Decides the estimator.
     canopy_model : CanopyModel or None
         For surveys without sample plots only.
+    draw_probabilities : mapping of sample plot id to str
+        Under ``pps``: chance of that sample plot's cell at one draw, a fraction or decimal as text.
     """
 
     project_id: str
@@ -136,15 +152,16 @@ class MonitoringPlan:
     cell_mm: int
     declared: DeclaredErrors
     model_form: str = "co2_change = b0 + b1 * change of mean canopy height"
-    design: str = (
-        "stratified by plot; cells drawn with probability proportional to area; permanent tagged sample plots"
-    )
+    design: str = DESIGN_TEXTS["stratified"]
     method_id: str = METHOD_ID
     method_version: str = METHOD_VERSION
     canopy_model: CanopyModel | None = None
+    draw_probabilities: Mapping[str, str] = field(default_factory=dict)
 
     def to_doc(self) -> dict[str, Any]:
         doc = asdict(self)
+        if not self.draw_probabilities:
+            del doc["draw_probabilities"]  # so that plans of other designs keep their digest
         doc["treatments"] = dict(self.treatments)
         doc["sample_plots"] = dict(self.sample_plots)
         doc["declared"]["shared_factor_cv_ppm"] = dict(self.declared.shared_factor_cv_ppm)
@@ -164,3 +181,18 @@ class MonitoringPlan:
     @property
     def digest(self) -> str:
         return digest_doc(self.to_doc())
+
+
+def planned_design(plan: MonitoringPlan) -> Design | None:
+    """The design a plan states, by text or word; None where it is not one that can be stated."""
+    for word, text in DESIGN_TEXTS.items():
+        if plan.design in (word, text):
+            return word
+    return "srs" if plan.design == "random" else None
+
+
+def knows_method(plan: MonitoringPlan) -> bool:
+    """Whether a plan's method is one that this program computes: methodology, version, model form, and a design of `DESIGN_TEXTS`."""
+    named = (plan.method_id, plan.method_version, plan.model_form)
+    known = (METHOD_ID, METHOD_VERSION, MonitoringPlan.model_form)
+    return named == known and plan.design in DESIGN_TEXTS.values()

@@ -6,11 +6,14 @@ Units: areas mm², heights mm, volumes cm³, everything of carbon in grams CO2e;
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any, Literal, Self
 
 from mrv.blob import digest_doc
+
+Method = Literal["paired_stratified_regression", "paired_regression", "paired_pps_regression", "canopy_model"]
+PURPOSIVE_FLAG = "change.purposive_sample_interval_not_valid"
 
 
 @dataclass(frozen=True)
@@ -156,11 +159,45 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class SmallArea:
+    """Change of one plot three ways, grams CO2e; standard errors hold the declared errors and are rounded up.
+
+    Attributes
+    ----------
+    sample_plots : int
+        Where 0, EBLUP and synthetic are the same: the model alone.
+    own_weight_ppm : int
+        Weight of the plot's own sample plots in the EBLUP against the model, millionths.
+    eblup_g, eblup_se_g : int
+        Best prediction, and the root of its mean squared error.
+    adjusted_g, adjusted_se_g : int
+        The EBLUP, adjusted so that the plots sum to the project's change.
+    greg_g, greg_se_g : int or None
+        Direct regression estimate; None without sample plots, and its error where residuals leave none.
+    synthetic_g, synthetic_se_g : int
+        The model alone.
+    """
+
+    sample_plots: int
+    own_weight_ppm: int
+    eblup_g: int
+    eblup_se_g: int
+    adjusted_g: int
+    adjusted_se_g: int
+    greg_g: int | None
+    greg_se_g: int | None
+    synthetic_g: int
+    synthetic_se_g: int
+
+
+@dataclass(frozen=True)
 class PlotChange:
     """Stage 3, one plot: stock at both dates, change, and what made it.
 
     Attributes
     ----------
+    small_area : SmallArea or None
+        None for a canopy model.
     components_g : mapping of str to int
         ``growth``, ``recruited``, ``replanted``, ``thinned``, ``cut``, ``died``; they sum to the change to the gram.
     """
@@ -177,6 +214,7 @@ class PlotChange:
     stock_last: Estimate
     change: Estimate
     components_g: Mapping[str, int]
+    small_area: SmallArea | None = None
 
 
 @dataclass(frozen=True)
@@ -186,7 +224,19 @@ class Change:
     Attributes
     ----------
     method : str
-        ``paired_stratified_regression`` (the default) or ``canopy_model`` (flagged fallback, nothing creditable).
+        ``paired_stratified_regression`` (plots are strata), ``paired_regression`` (one sample over the project),
+        ``paired_pps_regression`` (that with unequal probabilities), or ``canopy_model`` (flagged fallback, nothing creditable).
+    design, estimator : str
+        As the plan states the former and `models.choose` names the latter; "" in documents older than these fields.
+    interval_valid : bool
+        Whether the standard errors make an interval; where not it is labelled NOT VALID, and nothing is creditable.
+    reason_en, reason_ja : str
+        Which estimator and why, for the report.
+    parameters : int
+        Coefficients of the working model of the change.
+    small_area_model : mapping of str to str
+        Variance components behind `PlotChange.small_area` as text; ``between`` is ``estimated``, ``zero`` (predictions are the model
+        alone, their errors likely too small) or ``not_estimable``.
     variance_parts_g2 : mapping of str to str
         Variance of the project's change by source, g², decimal text (they exceed 2**53).
     creditable : bool
@@ -201,7 +251,7 @@ class Change:
     last_survey_id: str
     start: date
     end: date
-    method: Literal["paired_stratified_regression", "canopy_model"]
+    method: Method
     plots: tuple[PlotChange, ...]
     stock_first: Estimate
     stock_last: Estimate
@@ -215,6 +265,17 @@ class Change:
     flags: tuple[str, ...]
     unverified: tuple[str, ...]
     simulated: bool
+    design: str = ""
+    estimator: str = ""
+    interval_valid: bool = True
+    reason_en: str = ""
+    reason_ja: str = ""
+    parameters: int = 0
+    small_area_model: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.creditable and not self.interval_valid:
+            raise ValueError("expected a valid interval behind a creditable change, got one that is not")
 
 
 @dataclass(frozen=True)
@@ -332,8 +393,13 @@ def inventory_from_doc(doc: Mapping[str, Any]) -> Inventory:
 
 
 def change_from_doc(doc: Mapping[str, Any]) -> Change:
+    """Inverse of `to_doc`. A document older than `Change.design` gets `interval_valid` by its method and flags; its other new
+    fields stay empty."""
+    if "interval_valid" not in doc:
+        invalid = doc["method"] == "canopy_model" or PURPOSIVE_FLAG in doc["flags"]
+        doc = {**doc, "interval_valid": not invalid}
     estimates = ("stock_first", "stock_last", "change")
-    plots = tuple(PlotChange(**{**p, **{k: Estimate(**p[k]) for k in estimates}}) for p in doc["plots"])
+    plots = tuple(_plot_change(p) for p in doc["plots"])
     return Change(
         **{
             **doc,
@@ -345,3 +411,9 @@ def change_from_doc(doc: Mapping[str, Any]) -> Change:
             "unverified": tuple(doc["unverified"]),
         }
     )
+
+
+def _plot_change(doc: Mapping[str, Any]) -> PlotChange:
+    small = doc.get("small_area")
+    estimates = {k: Estimate(**doc[k]) for k in ("stock_first", "stock_last", "change")}
+    return PlotChange(**{**doc, **estimates, "small_area": None if small is None else SmallArea(**small)})

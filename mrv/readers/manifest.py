@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from math import isfinite
 from pathlib import PurePosixPath
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from pyproj import CRS
 
@@ -17,6 +17,7 @@ from mrv.blob import Blob
 from mrv.project import Project
 from mrv.readers.archive import MANIFEST, listed_names
 from mrv.readers.crs import horizontal, parse_crs, plane_problem
+from mrv.readers.design import DESIGN_KEYS, read_design
 from mrv.readers.findings import Findings, listed, same
 from mrv.readers.text import decode_text, plain, read_day
 from mrv.survey import Design, VerticalDatum
@@ -27,7 +28,7 @@ MAX_MANIFEST_BYTES = 1 << 20
 _KEYS = {
     "": {"survey", "files", "design", "plots", "note"},
     "survey": {"id", "project", "date", "crs", "vertical_datum", "simulated", "note", "crew", "operator"},
-    "design": {"kind", "note"},
+    "design": DESIGN_KEYS,
     "plots": {"whole_raster", "species", "planted_year", "register_id", "name", "treatment"},
 }
 _DATUMS: dict[str, VerticalDatum] = {
@@ -94,11 +95,7 @@ def read_manifest(files: Mapping[str, Blob], project: Project, findings: Finding
     simulated = survey.get("simulated", False)
     if not isinstance(simulated, bool):
         _field("survey.simulated", "true or false", "true または false", simulated, findings)
-    design = plain(doc.get("design", {}).get("kind", "none")).lower()
-    if design not in get_args(Design):
-        words = " | ".join(get_args(Design))
-        _field("design.kind", words, words, design, findings)
-        design = "none"
+    design = read_design(doc, findings)
     entries = _entries(doc["files"], files, findings)
     return Manifest(
         survey_id=survey_id,

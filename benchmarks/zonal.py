@@ -1,8 +1,9 @@
 """Zonal means of 5,000 plots over 60 dates, with exact pixel shares: this program, exactextract and extractrs in turns.
 
 exactextract is timed as it is called when scenes arrive one by one, and as one call with all dates (its own reuse of
-shares). extractrs holds its shares like this program does. Both peers keep shares in single precision: the largest
-difference is given as found, with this program's shares rounded to single precision like theirs, and against GEOS.
+shares) in both of its strategies. extractrs holds its shares like this program does. Both peers keep shares in single
+precision: the largest difference is given as found, with this program's shares rounded to single precision like theirs,
+and against GEOS. The exit status tells whether the gates hold.
 
     python benchmarks/zonal.py [--quick] [--json PATH]
 """
@@ -14,6 +15,7 @@ import importlib
 import json
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,12 +25,17 @@ from typing import Any
 import numpy as np
 import shapely
 from pyproj import CRS
+from turns import in_turns
 
-from models.zonal import Coverage, zonal_sums
+from models import zonal_compiled
+from models.zonal import Coverage, zonal_sums, zonal_sums_of_dates
 from mrv.geometry import Grid
 from mrv.zonal import exact_zones
 
-SIDE, PIXEL_M, PLOTS = 1200, 10, 5000
+SIDE, PIXEL_M, PLOTS, DATES = 1200, 10, 5000, 60
+FASTER, SAME = 20.0, 1e-9
+ENGINES = {"total": "total", "compiled": "total_compiled"}
+STRATEGIES = {"default": "feature-sequential", "faster": "raster-sequential"}
 GRID = Grid(6674, 0, SIDE * PIXEL_M * 10**6, PIXEL_M * 10**6, SIDE, SIDE)
 
 
@@ -36,13 +43,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="12 dates instead of 60")
+    parser.add_argument("--quick", action="store_true", help="4 dates one by one, 1 round of all dates")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    figures = compare(12 if arguments.quick else 60, 1 if arguments.quick else 3)
+    figures = compare(*((4, 1) if arguments.quick else (DATES, 7)))
     report(figures)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    failed = missed(figures)
+    print("gates: " + ("hold" if not failed else "do NOT hold: " + ", ".join(failed)))
+    sys.exit(1 if failed else 0)
+
+
+def missed(figures: dict[str, Any]) -> list[str]:
+    """Names of the figures that are not as they must be; a peer that is not installed is not judged."""
+    at_least = {
+        "exactextract_ratio": FASTER,
+        "extractrs_per_date_ratio": 1.0,
+    }
+    at_most = ("geos", "exactextract_single_precision", "extractrs_single_precision")
+    slow = [name for name, least in at_least.items() if figures.get(name, least) < least]
+    apart = [f"{name}_largest_difference" for name in at_most]
+    return slow + [name for name in apart if figures.get(name, 0.0) > SAME]
 
 
 def peer(name: str) -> Any:
@@ -73,72 +95,91 @@ def seconds(call: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - started, out
 
 
-def compare(dates: int, rounds: int) -> dict[str, Any]:
+def compare(one_by_one: int, rounds: int) -> dict[str, Any]:
     rng = np.random.default_rng(20240601)
     rings = plots(rng)
-    stack = rng.normal(0.55, 0.2, (dates, SIDE, SIDE))
+    stack = rng.normal(0.55, 0.2, (DATES, SIDE, SIDE))
     polygons = [shapely.Polygon(np.asarray(r[0]) / 1000) for r in rings.values()]
-    figures: dict[str, Any] = {"plots": PLOTS, "dates": dates, "processor": processor()}
-    build, zones = seconds(lambda: exact_zones(GRID, rings))
-    cover = zones.coverage
-    figures["shares"] = int(cover.cell.size)
-    builds, ours = [build], []
+    cover = exact_zones(GRID, rings).coverage
+    means = np.array([sums.mean for sums in zonal_sums_of_dates(cover, stack)])
+    figures: dict[str, Any] = {
+        "plots": PLOTS,
+        "dates": DATES,
+        "shares": int(cover.cell.size),
+        "processor": processor(),
+        "geos_largest_difference": beside_geos(cover, polygons, means[0], stack[0]),
+    }
     rust, exact = peer("extractrs"), peer("exactextract")
-    cache, source, frame = None, None, None
-    rust_builds, rust_dates, exact_dates = [], [], []
+    figures |= all_dates(exact, stack, rings, polygons, rounds)
+    figures |= date_by_date(rust, exact, stack[:one_by_one], cover, polygons)
+    if exact:
+        figures["exactextract_ratio"] = DATES * figures["exactextract_per_date_s"] / figures["total_s"]
+    return figures
+
+
+def all_dates(exact: Any, stack: np.ndarray, rings: Any, polygons: list[Any], rounds: int) -> dict[str, Any]:
+    """Shares made and all dates summed, beside one call of exactextract."""
+    runs: dict[str, Callable[[], object]] = {
+        "total": lambda: zonal_sums_of_dates(exact_zones(GRID, rings).coverage, stack),
+        "compiled": lambda: zonal_sums_of_dates(exact_zones(GRID, rings).coverage, stack, engine="compiled"),
+        "build": lambda: exact_zones(GRID, rings),
+    }
+    if not zonal_compiled.available():
+        del runs["compiled"]
+        print("numba is not installed")
     if exact:
         source, frame = exactextract_inputs(stack, polygons)
-    for _ in range(rounds):
-        if rust:
-            took, cache = seconds(lambda: extractrs_cache(rust, polygons))
-            rust_builds.append(took)
-        builds.append(seconds(lambda: exact_zones(GRID, rings))[0])
-    means = np.empty((dates, PLOTS))
-    rust_means, exact_means = np.empty_like(means), np.empty_like(means)
-    order = np.argsort(cache.ids()) if rust else None
-    for i, band in enumerate(stack):
-        took, sums = seconds(lambda b=band: zonal_sums(cover, b))
-        means[i] = sums.mean
-        ours.append(took)
-        if rust:
-            took, out = seconds(lambda b=band: rust.apply_stat(cache, b, float("nan"), "mean"))
-            rust_means[i] = out[order]
-            rust_dates.append(took)
-        if exact:
-            took, out = seconds(lambda i=i: exact.exact_extract(source[i], frame, ["mean"], output="pandas"))
-            exact_means[i] = out["mean"]
-            exact_dates.append(took)
-    date, first = statistics.median(ours), statistics.median(builds)
-    total = first + dates * date
-    figures |= {"build_s": first, "per_date_s": date, "total_s": total}
+        for name, strategy in STRATEGIES.items():
+            runs[name] = lambda s=strategy: exact.exact_extract(
+                source, frame, ["mean"], output="pandas", strategy=s
+            )
+    clock, used = in_turns(runs, rounds)
+    figures = {"build_s": clock["build"]}
+    for name, label in ENGINES.items():
+        if name not in clock:
+            continue
+        figures[f"{label}_s"], figures[f"{label}_processor_s"] = clock[name], used[name]
+        for strategy in STRATEGIES if exact else ():
+            key = "" if strategy == "default" else "_faster_strategy"
+            figures[f"exactextract_one_call{key}_s"] = clock[strategy]
+            figures[f"{label}_one_call{key}_ratio"] = clock[strategy] / clock[name]
+            figures[f"{label}_one_call{key}_processor_ratio"] = used[strategy] / used[name]
+    return figures
+
+
+def date_by_date(
+    rust: Any, exact: Any, stack: np.ndarray, cover: Coverage, polygons: list[Any]
+) -> dict[str, Any]:
+    """Dates that arrive one after the other, each in turns; the peers' means beside ours."""
+    took: dict[str, list[float]] = {"ours": [], "extractrs": [], "exactextract": []}
+    found = {name: np.empty((len(stack), PLOTS)) for name in took}
     single = replace(cover, share=cover.share.astype(np.float32).astype(np.float64))
-    rounded = np.array([zonal_sums(single, b).mean for b in stack])
+    rounded = np.array([zonal_sums(single, band).mean for band in stack])
+    figures: dict[str, Any] = {}
     if rust:
-        per_date = statistics.median(rust_dates)
-        figures |= {
-            "extractrs_build_s": statistics.median(rust_builds),
-            "extractrs_per_date_s": per_date,
-            "extractrs_per_date_ratio": per_date / date,
-            "extractrs_largest_difference": float(np.abs(means - rust_means).max()),
-            "extractrs_largest_difference_single": float(np.abs(rounded - rust_means).max()),
-        }
-    if exact:
-        per_date = statistics.median(exact_dates)
-        once = statistics.median(
-            [
-                seconds(lambda: exact.exact_extract(source, frame, ["mean"], output="pandas"))[0]
-                for _ in range(rounds)
-            ]
-        )
-        figures |= {
-            "exactextract_per_date_s": per_date,
-            "exactextract_ratio": dates * per_date / total,
-            "exactextract_one_call_s": once,
-            "exactextract_one_call_ratio": once / total,
-            "exactextract_largest_difference": float(np.abs(means - exact_means).max()),
-            "exactextract_largest_difference_single": float(np.abs(rounded - exact_means).max()),
-        }
-    figures["geos_largest_difference"] = beside_geos(cover, polygons, means[0], stack[0])
+        figures["extractrs_build_s"], cache = seconds(lambda: extractrs_cache(rust, polygons))
+        order = np.argsort(cache.ids())
+    source, frame = exactextract_inputs(stack, polygons) if exact else ([], None)
+    for i, band in enumerate(stack):
+        calls: dict[str, Callable[[], Any]] = {"ours": lambda b=band: zonal_sums(cover, b).mean}
+        if rust:
+            calls["extractrs"] = lambda b=band: rust.apply_stat(cache, b, float("nan"), "mean")[order]
+        if exact:
+            calls["exactextract"] = lambda i=i: exact.exact_extract(
+                source[i], frame, ["mean"], output="pandas"
+            )["mean"]
+        for name, call in calls.items():
+            lasted, found[name][i] = seconds(call)
+            took[name].append(lasted)
+    figures["per_date_s"] = statistics.median(took["ours"])
+    for name in ("extractrs", "exactextract"):
+        if took[name]:
+            each = statistics.median(took[name])
+            figures[f"{name}_per_date_s"] = each
+            figures[f"{name}_largest_difference"] = float(np.abs(found["ours"] - found[name]).max())
+            apart = float(np.abs(rounded - found[name]).max())
+            figures[f"{name}_single_precision_largest_difference"] = apart
+            figures[f"{name}_per_date_ratio"] = each / figures["per_date_s"]
     return figures
 
 
@@ -179,35 +220,30 @@ def processor() -> str:
 
 def report(f: dict[str, Any]) -> None:
     print(f"{f['plots']} plots, {f['dates']} dates, {f['shares']} shares; {f['processor']}")
-    head = ("figure", "here", "peer", "ratio", "difference", "in single precision")
-    print("{:<34}{:>12}{:>12}{:>9}{:>13}{:>21}".format(*head))
-    rows = []
-    if "exactextract_ratio" in f:
-        d = f["exactextract_largest_difference"], f["exactextract_largest_difference_single"]
-        each = f["exactextract_per_date_s"] * f["dates"]
-        rows.append(("all dates, exactextract by date", f["total_s"], each, f["exactextract_ratio"], *d))
-        once = f["exactextract_one_call_s"]
-        rows.append(
-            ("all dates, exactextract in one call", f["total_s"], once, f["exactextract_one_call_ratio"], *d)
-        )
-    if "extractrs_per_date_ratio" in f:
-        d = f["extractrs_largest_difference"], f["extractrs_largest_difference_single"]
-        each, ratio = f["extractrs_per_date_s"], f["extractrs_per_date_ratio"]
-        rows.append(("one date, extractrs", f["per_date_s"], each, ratio, *d))
-        rows.append(
-            (
-                "shares, extractrs",
-                f["build_s"],
-                f["extractrs_build_s"],
-                f["extractrs_build_s"] / f["build_s"],
-                *d,
-            )
-        )
-    for name, here, there, ratio, apart, single in rows:
-        print(
-            f"{name:<35}{here * 1000:>9.1f} ms{there * 1000:>9.1f} ms{ratio:>8.1f}×{apart:>13.1e}{single:>21.1e}"
-        )
+    print("{:<58}{:>12}{:>13}{:>9}".format("figure", "here", "peer", "ratio"))
+    rows = [
+        ("all dates, exactextract called as each arrives", "total_s", "exactextract_per_date_s", f["dates"]),
+        ("all dates, exactextract in one call", "total_s", "exactextract_one_call_s", 1),
+        ("  compiled", "total_compiled_s", "exactextract_one_call_s", 1),
+        ("all dates, its faster strategy", "total_s", "exactextract_one_call_faster_strategy_s", 1),
+        ("  compiled", "total_compiled_s", "exactextract_one_call_faster_strategy_s", 1),
+        ("one date, extractrs, shares in hand", "per_date_s", "extractrs_per_date_s", 1),
+        ("shares, extractrs", "build_s", "extractrs_build_s", 1),
+    ]
+    for name, here, there, times in rows:
+        if here in f and there in f:
+            ours, peers = f[here] * 1000, f[there] * 1000 * times
+            print(f"{name:<58}{ours:>9.1f} ms{peers:>10.1f} ms{peers / ours:>8.1f}×")
+    for label in ENGINES.values():
+        if f"{label}_one_call_processor_ratio" in f:
+            default, faster = (f[f"{label}_one_call{s}_processor_ratio"] for s in ("", "_faster_strategy"))
+            cpu = f[f"{label}_processor_s"] * 1000
+            print(f"processor time, one call, {label}: {cpu:.0f} ms, {default:.1f}× ({faster:.1f}×)")
     print(f"largest difference from intersections by GEOS, all plots: {f['geos_largest_difference']:.1e}")
+    for name in ("exactextract", "extractrs"):
+        if f"{name}_largest_difference" in f:
+            apart, single = (f[f"{name}{s}_largest_difference"] for s in ("", "_single_precision"))
+            print(f"from {name}: {apart:.1e}, with shares in single precision like its own {single:.1e}")
 
 
 if __name__ == "__main__":

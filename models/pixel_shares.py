@@ -12,7 +12,7 @@ from models.errors import OutOfRange
 
 _Float = NDArray[np.float64]
 _Index = NDArray[np.int64]
-BATCH_CELLS = 200_000  # windows together: what a processor's own cache holds
+BATCH_CELLS = 60_000  # windows together: what a processor's own cache holds
 WINDOW_CELLS = 4_000_000  # one window: what memory should hold of a large polygon at a time
 _TINY = 1e-12
 _LOOSE = 1e-6
@@ -219,9 +219,9 @@ def _cut_at_rows(edges: _Edges, windows: _Windows) -> tuple[_Float, _Float, _Flo
     row = first.astype(np.int64)[piece] + step
     ya, yb, xa, xb = ya[piece], yb[piece], xa[piece], xb[piece]
     above, below = np.maximum(low[piece], row), np.minimum(high[piece], row + 1)
-    slope = (xb - xa) / (yb - ya)
-    start = xa + (above - ya) * slope
-    end = np.where(below == yb, xb, xa + (below - ya) * slope)
+    tall, wide = yb - ya, xb - xa
+    start = xa + (above - ya) / tall * wide
+    end = np.where(below == yb, xb, xa + (below - ya) / tall * wide)
     height = (below - above) * np.where(down, -edges.sign[edge], edges.sign[edge])[piece]
     return start, end, height, row, owner[piece]
 

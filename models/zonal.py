@@ -7,18 +7,20 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
+from models import zonal_compiled
 from models.errors import OutOfRange
 from models.pixel_shares import pixel_shares
 
 _Float = NDArray[np.float64]
 _Index = NDArray[np.int64]
 _TOGETHER_ROWS = 8
+DATES_A_TASK = zonal_compiled.AT_ONCE
 
 
 @dataclass(frozen=True)
@@ -136,11 +138,9 @@ def zonal_sums(coverage: Coverage, band: NDArray[Any], nodata: float | None = No
     """
     flat = _flat(coverage, band)
     if nodata is None or np.isnan(nodata):
-        order, matrix = coverage.matrix
-        total = np.empty(coverage.zones)
-        total[order] = matrix @ flat
-        if np.isfinite(total).all():
-            return ZonalSums(coverage.covered, total)
+        found = _where_all_known(coverage, coverage.matrix[1] @ flat)
+        if found is not None:
+            return found
     values = flat.take(coverage.cell).astype(np.float64)
     valid = np.isfinite(values) if nodata is None else np.isfinite(values) & (values != nodata)
     share = np.where(valid, coverage.share, 0.0)
@@ -150,24 +150,53 @@ def zonal_sums(coverage: Coverage, band: NDArray[Any], nodata: float | None = No
     )
 
 
+def _where_all_known(coverage: Coverage, product: _Float) -> ZonalSums | None:
+    """Sums of zones, given the product of shares and band; None where some pixel of a zone has no data."""
+    if not np.isfinite(product).all():
+        return None
+    total = np.empty(coverage.zones)
+    total[coverage.matrix[0]] = product
+    return ZonalSums(coverage.covered, total)
+
+
 def zonal_sums_of_dates(
-    coverage: Coverage, bands: Iterable[NDArray[Any]], nodata: float | None = None, threads: int = 2
+    coverage: Coverage,
+    bands: Iterable[NDArray[Any]],
+    nodata: float | None = None,
+    threads: int = 2,
+    engine: Literal["plain", "compiled"] = "plain",
 ) -> list[ZonalSums]:
     """Sum and weight of each zone at each date; `zonal_sums` of every band, no number different.
 
     Parameters
     ----------
     bands : iterable of ndarray, shape `coverage.shape`
-        Taken as many at a time as there are threads, so that a generator may read them one after the other.
+        Taken four a thread at a time, so that a generator may read them one after the other.
     threads : int
         At least 1.
+    engine : {"plain", "compiled"}
+        The result is the same to the bit; ``compiled`` needs numba and a second to compile.
+
+    Raises
+    ------
+    OutOfRange
+        If a band has another shape, or numba is asked for and not installed.
     """
     coverage.matrix, coverage.covered  # noqa: B018  (made once, before the threads ask for them)
+
+    def sums(some: Sequence[NDArray[Any]]) -> list[ZonalSums]:
+        if engine == "plain" or not (nodata is None or np.isnan(nodata)):
+            return [zonal_sums(coverage, band, nodata) for band in some]
+        flat = [_flat(coverage, band) for band in some]
+        pairs = zip(some, zonal_compiled.products(coverage.matrix[1], flat), strict=True)
+        return [_where_all_known(coverage, p) or zonal_sums(coverage, band, nodata) for band, p in pairs]
+
     found: list[ZonalSums] = []
     waiting = iter(bands)
     with ThreadPoolExecutor(threads) as pool:
-        while some := list(itertools.islice(waiting, threads)):
-            found += pool.map(lambda band: zonal_sums(coverage, band, nodata), some)
+        while some := list(itertools.islice(waiting, DATES_A_TASK * threads)):
+            tasks = [some[i : i + DATES_A_TASK] for i in range(0, len(some), DATES_A_TASK)]
+            found += itertools.chain.from_iterable(pool.map(sums, tasks))
     return found
 
 

@@ -8,9 +8,10 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import pixel_shares
+from models import pixel_shares, zonal_compiled
 from models.errors import OutOfRange
 from models.zonal import polygon_coverage, zonal_quantiles, zonal_sums, zonal_sums_of_dates
+from tests.conftest import require_or_skip
 
 SHAPE = (12, 15)
 BOXES = [shapely.box(c, r, c + 1, r + 1) for r in range(SHAPE[0]) for c in range(SHAPE[1])]
@@ -76,6 +77,13 @@ def test_polygons_that_share_an_edge_share_every_pixel_out_between_them():
     right = np.vstack([line, [[15, 12], [15, 0]]])
     both = polygon_coverage([[left], [right]], SHAPE)
     assert np.abs(shares(both, 0) + shares(both, 1) - 1).max() < 1e-14
+
+
+@pytest.mark.parametrize("step", [5e-324, 1e-310, 1e-17])
+def test_an_edge_that_all_but_runs_along_a_pixel_border_changes_nothing(step):
+    flat = np.array([[1.0, -step], [9.0, step], [9.0, 2.0], [1.0, 2.0]])
+    found = shares(polygon_coverage([[flat]], SHAPE))
+    assert np.abs(found - by_geos(shapely.box(1, 0, 9, 2))).max() < 1e-15
 
 
 def test_a_small_polygon_far_from_the_first_pixel_keeps_its_area():
@@ -148,18 +156,39 @@ def test_a_band_of_another_shape_is_refused():
         zonal_sums(cover, np.zeros((15, 12)))
 
 
+@pytest.mark.parametrize("engine", ["plain", "compiled"])
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_sums_of_many_dates_are_those_of_each_date_for_any_number_of_threads(threads):
+def test_sums_of_many_dates_are_those_of_each_date_for_any_engine_and_number_of_threads(threads, engine):
+    if engine == "compiled":
+        require_or_skip(zonal_compiled.available(), "numba is not installed")
     rng = np.random.default_rng(7)
     corners = rng.uniform(0, 12, (25, 2))
     cover = polygon_coverage([rings(shapely.Point(x, y).buffer(1.9)) for x, y in corners], SHAPE)
-    bands = [rng.normal(size=SHAPE) for _ in range(7)]
+    bands = [rng.normal(size=SHAPE) for _ in range(26)]
     bands[3][4:9, 2:8] = np.nan
-    found = zonal_sums_of_dates(cover, (band for band in bands), threads=threads)
-    assert len(found) == 7
+    bands[5] = np.round(bands[5] * 100).astype(np.int16)
+    found = zonal_sums_of_dates(cover, (band for band in bands), threads=threads, engine=engine)
+    assert len(found) == 26
     for sums, band in zip(found, bands, strict=True):
         alone = zonal_sums(cover, band)
         assert np.array_equal(sums.total, alone.total) and np.array_equal(sums.weight, alone.weight)
+
+
+def test_dates_with_a_value_for_no_data_and_dates_of_another_shape():
+    cover = polygon_coverage([rings(shapely.box(1, 1, 4, 4))], SHAPE)
+    band = np.full(SHAPE, 7.0)
+    band[2, 2] = -9999
+    (found,) = zonal_sums_of_dates(cover, [band], nodata=-9999)
+    assert (found.weight[0], found.total[0]) == (8.0, 56.0)
+    with pytest.raises(OutOfRange, match="expected a band"):
+        zonal_sums_of_dates(cover, [band, band[:5]])
+
+
+def test_the_compiled_engine_is_refused_where_there_is_no_numba(monkeypatch):
+    monkeypatch.setattr(zonal_compiled, "available", lambda: False)
+    cover = polygon_coverage([rings(shapely.box(1, 1, 4, 4))], SHAPE)
+    with pytest.raises(OutOfRange, match="expected numba"):
+        zonal_sums_of_dates(cover, [np.zeros(SHAPE)], engine="compiled")
 
 
 def test_zones_in_any_order_of_place_keep_their_own_sums():

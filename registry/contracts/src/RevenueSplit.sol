@@ -7,6 +7,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IRevenueSplit} from "./interfaces/IRevenueSplit.sol";
 import {DeadEnd} from "./libraries/DeadEnd.sol";
+import {Entitlement} from "./libraries/Entitlement.sol";
 import {PayeeLedger, PayeeLedgerLib} from "./libraries/PayeeLedger.sol";
 import {ShareSchedule, ShareScheduleLib} from "./libraries/ShareSchedule.sol";
 
@@ -40,7 +41,7 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
 
     /// @notice Who may stop an announced change of shares, besides the admin.
     bytes32 public constant GUARDIAN_ROLE = keccak256("GUARDIAN_ROLE");
-    uint32 public constant SHARES = 1_000_000;
+    uint32 public constant SHARES = Entitlement.SHARES;
     uint32 public constant MAX_DELAY = 180 days;
     uint256 public constant MAX_PAYEES = 500;
 
@@ -233,8 +234,8 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
         (uint256 numerator, uint256 paid, uint256 shares, uint256 epoch) =
             _carry(projectId, books, payee, books.book.epoch);
         unchecked {
-            // Widths: see PayeeLedger. Entitlements never fall, so `paid` is no more than the entitlement.
-            uint256 entitlement = (numerator + open * shares) / SHARES;
+            // Entitlements never fall, so `paid` is no more than the entitlement.
+            uint256 entitlement = Entitlement.floor(Entitlement.add(numerator, open, shares));
             amount = entitlement - paid;
             if (amount == 0) revert Payout_NothingDue(projectId, token, payee);
             books.ledgers[payee] = PayeeLedgerLib.pack(numerator, entitlement, shares, epoch);
@@ -286,7 +287,7 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
 
     /// @notice All that a payee ever was entitled to, paid or not.
     function entitled(bytes32 projectId, address token, address payee) public view returns (uint256) {
-        return _numerator(projectId, _books[projectId][token], payee) / SHARES;
+        return Entitlement.floor(_numerator(projectId, _books[projectId][token], payee));
     }
 
     function claimed(bytes32 projectId, address token, address payee) public view returns (uint256 paid) {
@@ -311,7 +312,7 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
             before = payees[i];
             uint256 numerator = _numerator(projectId, books, payees[i]);
             numerators += numerator;
-            entitlements += numerator / SHARES;
+            entitlements += Entitlement.floor(numerator);
         }
         if (numerators != total * SHARES) revert Remainder_PayeesIncomplete(projectId, token);
         return total - entitlements;
@@ -326,7 +327,7 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
     /// @dev The numerator of a payee's entitlement up to now.
     function _numerator(bytes32 projectId, Books storage books, address payee) private view returns (uint256) {
         (uint256 numerator,, uint256 shares,) = _carry(projectId, books, payee, books.book.epoch);
-        return numerator + books.book.open * shares;
+        return Entitlement.add(numerator, books.book.open, shares);
     }
 
     /// @dev A payee's ledger with all epochs before `untilEpoch` added in. Epochs count from 1.
@@ -338,11 +339,12 @@ contract RevenueSplit is IRevenueSplit, AccessControl, ReentrancyGuardTransient 
         (numerator, paid, shares, epoch) = books.ledgers[payee].unpack();
         if (epoch >= untilEpoch) return (numerator, paid, shares, epoch);
         unchecked {
-            // Widths: see PayeeLedger.
             if (epoch == 0) epoch = 1;
             for (; epoch < untilEpoch; ++epoch) {
                 uint256 amount = books.closed[epoch];
-                if (amount != 0) numerator += amount * _shares[projectId][_shareKey(epoch, payee)];
+                if (amount != 0) {
+                    numerator = Entitlement.add(numerator, amount, _shares[projectId][_shareKey(epoch, payee)]);
+                }
             }
         }
         shares = _shares[projectId][_shareKey(epoch, payee)];

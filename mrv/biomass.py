@@ -42,6 +42,8 @@ def measure_inventory(
         If a species has no equation or no factors in the project's prefecture.
     OutOfRange
         If heights of a species are missing and too few were measured.
+    Refusal
+        If the heights measured at the last date are those of trees that were taller than others at the first.
     """
     if survey.trees is None:
         return Inventory(survey.survey_id, (), ())

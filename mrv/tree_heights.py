@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import OutOfRange
-from mrv.height_curves import CurvePair, FilledHeights, Pairs, SpeciesCurve, species_curve
+from mrv.errors import Problem, Refusal
+from mrv.height_curves import FEWEST_PAIRS, CurvePair, FilledHeights, Pairs, SpeciesCurve, species_curve
 from mrv.results import HeightCurve, Inventory, TreeStock
 from mrv.survey import TreeList
 
 _I = NDArray[np.int32]
 FROM_CURVE = ("curve", "calibrated", "kept")
+# Trees measured again that were taller for their diameter than the rest of their date: beyond chance, and by more than this, the
+# later curve stands too high and its growth was never grown.
+TALLER_SHARE = 0.02
+TALLER_T = 3.5
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ def species_heights(
     ------
     OutOfRange
         If heights are missing and too few were measured; intake refuses such a tree list.
+    Refusal
+        If the heights measured again are those of trees that were taller for their diameter than others.
     """
     standing = trees.status[index] == "alive"
     dbh = np.where(standing, trees.dbh_mm[index], 0).astype(np.int32)
@@ -68,6 +76,8 @@ def species_heights(
     species, plots = str(trees.species[index[0]]), trees.sample_plot_id[index]
     first = _first_curve(species, earlier)
     form = first.curve.form if first else None
+    if first is not None:
+        _check_not_taller(first, plots, height > 0, before, f"{survey_id} {species}")
     pair = CurvePair(species_curve(Pairs(plots, dbh, height), form), first)
     slopes: dict[int, NDArray[np.float64]] = {}
     first_slopes: dict[int, NDArray[np.float64]] = {}
@@ -89,6 +99,43 @@ def species_heights(
     if first is not None and earlier is not None:
         curves.insert(0, first.record(earlier.survey_id, species, len(first_slopes)))
     return TreeHeights(height, source, slopes, first_slopes, tuple(curves))
+
+
+def _check_not_taller(
+    first: SpeciesCurve,
+    plots: NDArray[np.str_],
+    measured: NDArray[np.bool_],
+    before: Sequence[TreeStock | None],
+    where: str,
+) -> None:
+    """Compare the trees measured at both dates with the first date's curve: on average they must lie on it."""
+    again = [
+        k
+        for k, b in enumerate(before)
+        if b is not None and b.height_source == "measured" and b.height_mm > 0 and measured[k]
+    ]
+    if len(again) < FEWEST_PAIRS:
+        return
+    then = np.array([(b.dbh_mm, b.height_mm) for k in again if (b := before[k])], dtype=np.int32)
+    fitted = CurvePair(first, None).fill(plots[again], then[:, 0]).height_mm
+    ratio = then[:, 1] / fitted - 1.0
+    mean, error = float(ratio.mean()), float(ratio.std(ddof=1)) / sqrt(ratio.size)
+    if mean <= TALLER_SHARE or mean <= TALLER_T * error:
+        return
+    raise Refusal(
+        [
+            Problem(
+                code="change.heights_of_taller_trees",
+                where=where,
+                expected_en="heights measured again of trees that were neither taller nor shorter for their diameter than others",
+                expected_ja="同じ直径の他の木と比べて高くも低くもない木の再測",
+                got_en=f"{ratio.size} trees that stood {mean:.1%} above the first date's height curve",
+                got_ja=f"初回の樹高曲線より平均 {mean:.1%} 高い {ratio.size} 本",
+                todo_en="Measure the heights that were measured at the first date, or others drawn by chance; a curve through tall trees shows growth that was not.",
+                todo_ja="初回に樹高を測った木か、無作為に選んだ木の樹高を測ってください。高い木だけの曲線は存在しない成長を示します。",
+            )
+        ]
+    )
 
 
 def _source(standing: bool, height_mm: int, before: TreeStock | None) -> str:

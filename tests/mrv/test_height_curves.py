@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from models.errors import OutOfRange
 from mrv.biomass import measure_inventory
+from mrv.errors import Refusal
 from mrv.height_curves import CurvePair, Pairs, odd_heights, species_curve
 from mrv.results import inventory_from_doc, to_doc
 from tests.mrv.measured_stand import PROJECT, TABLES, change_of, make_stand, visits_of
@@ -213,6 +214,22 @@ def test_where_the_first_date_has_too_few_heights_no_growth_is_claimed_for_a_tre
         t.height_mm == next(b.height_mm for b in few.trees if b.tag == t.tag) and t.curve_slopes_g == ()
         for t in kept
     )
+
+
+def test_a_last_date_that_measures_only_trees_that_were_tall_for_their_diameter_is_refused():
+    stand = make_stand(4)
+    n = stand.sample_plot_id.size
+    known = Pairs(stand.sample_plot_id, stand.dbh_mm[0], stand.height_mm[0])
+    above = stand.height_mm[0] > CurvePair(species_curve(known), None).fill(*stand_columns(stand)).height_mm
+    with pytest.raises(Refusal) as refusal:
+        visits_of(stand, np.zeros(n, dtype=bool), ~above)
+    assert refusal.value.codes == ("change.heights_of_taller_trees",)
+    assert "above the first date's height curve" in refusal.value.en and "高い" in refusal.value.ja
+    visits_of(stand, np.zeros(n, dtype=bool), above)  # only short ones: growth is hidden, none invented
+
+
+def stand_columns(stand):
+    return stand.sample_plot_id, stand.dbh_mm[0]
 
 
 def test_an_inventory_with_curves_survives_its_document():

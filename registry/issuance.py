@@ -211,6 +211,9 @@ def _finish(
     signed = _recorded_tx(entry)
     if signed is not None and not _may_be_sent(signed, port, issuer):
         signed = None
+    elif signed is not None and port.sender.outpriced(signed):
+        signed = port.sender.reprice(issuer, signed)
+        outbox.mark_sent(plan.batch_id, signed.tx_hash, "0x" + signed.raw.hex())
     for tries_left in reversed(range(_SIGNING_TRIES)):
         try:
             if signed is None:

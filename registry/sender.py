@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eth_account import Account
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import (
@@ -98,25 +99,59 @@ class Sender:
             raise refusal(action, revert_data(error), note=str(error)) from error
         except Web3RPCError as error:
             raise refusal(action, b"", note=_rpc_message(error)) from error
-        tip = int(self.w3.eth.max_priority_fee)
-        base = int(self.w3.eth.get_block("latest")["baseFeePerGas"])
+        tip, most = self._fees()
         nonce = int(self.w3.eth.get_transaction_count(account.address, "pending"))
         transaction: dict[str, Any] = {
             "type": 2,
             "chainId": self.chain_id,
             "nonce": nonce,
             "gas": int(gas) * (100 + _GAS_MARGIN_PERCENT) // 100,
-            "maxFeePerGas": 2 * base + tip,
+            "maxFeePerGas": most,
             "maxPriorityFeePerGas": tip,
             "value": value_wei,
             "data": HexBytes(data),
         }
         if to is not None:
             transaction["to"] = Web3.to_checksum_address(to)
+        return self._signed(account, transaction, action)
+
+    def _signed(self, account: Signer, transaction: dict[str, Any], action: str) -> SignedTx:
         signed = account.sign_transaction(transaction)
-        return SignedTx(
-            bytes(signed.raw_transaction), "0x" + signed.hash.hex().removeprefix("0x"), nonce, action
-        )
+        tx_hash = "0x" + bytes(signed.hash).hex()
+        return SignedTx(bytes(signed.raw_transaction), tx_hash, int(transaction["nonce"]), action)
+
+    def _fees(self) -> tuple[int, int]:
+        """Tip, and the most per gas: enough for six full blocks in a row (the base fee rises by an eighth at most)."""
+        tip = int(self.w3.eth.max_priority_fee)
+        return tip, 2 * self._base_fee() + tip
+
+    def _base_fee(self) -> int:
+        return int(self.w3.eth.get_block("latest")["baseFeePerGas"])
+
+    def outpriced(self, signed: SignedTx) -> bool:
+        """Whether the chain's base fee has risen above what a transaction offers, so that it waits for cheaper days."""
+        return int(_fields(signed)["maxFeePerGas"]) < self._base_fee()
+
+    def reprice(self, account: Signer, signed: SignedTx) -> SignedTx:
+        """The same transaction, same nonce, at today's fees; nothing is sent. Of the two the chain takes one.
+
+        Nodes let a transaction take another's place only where both fees rise by a tenth or more; an eighth is asked here.
+        """
+        kept = _fields(signed)
+        tip, most = self._fees()
+        transaction = {
+            "type": 2,
+            "chainId": self.chain_id,
+            "nonce": signed.nonce,
+            "gas": kept["gas"],
+            "maxFeePerGas": max(most, kept["maxFeePerGas"] * 9 // 8 + 1),
+            "maxPriorityFeePerGas": max(tip, kept["maxPriorityFeePerGas"] * 9 // 8 + 1),
+            "value": kept["value"],
+            "data": HexBytes(kept["data"]),
+        }
+        if kept["to"]:
+            transaction["to"] = Web3.to_checksum_address(HexBytes(kept["to"]))
+        return self._signed(account, transaction, signed.action)
 
     def send(self, signed: SignedTx, *, first_time: bool = False) -> Mined:
         """Send the bytes and wait for the receipt; bytes that are already there are only waited for.
@@ -226,6 +261,10 @@ class Sender:
             except ContractLogicError as error:
                 return refusal(signed.action, revert_data(error), note=str(error), tx_hash=signed.tx_hash)
         return refusal(signed.action, b"", note="reverted in its block", tx_hash=signed.tx_hash)
+
+
+def _fields(signed: SignedTx) -> dict[str, Any]:
+    return TypedTransaction.from_bytes(HexBytes(signed.raw)).as_dict()
 
 
 def _busy(signed: SignedTx) -> ChainBusy:

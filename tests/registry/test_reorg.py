@@ -233,3 +233,25 @@ def test_a_restarted_node_that_forgot_what_waited_gets_it_again(
         assert_issued_once(world, plan, issued)
     finally:
         again.end()
+
+
+def test_a_transaction_that_fees_have_outrun_takes_its_own_place_at_todays_fees(
+    world: World, outbox: JsonFileOutbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of(world)
+    monkeypatch.setattr(sender, "RECEIPT_TIMEOUT_S", 0.5)
+    rpc(world, "evm_setAutomine", False)
+    with pytest.raises(ChainBusy):
+        execute(plan, world.port, outbox, world["issuer"])
+    (cheap,) = waiting(world)
+    # After that block anvil no longer lists it as pending; other nodes may keep it.
+    rpc(world, "anvil_setNextBlockBaseFeePerGas", hex(10**12))
+    rpc(world, "evm_mine")
+    assert mints(world.port, plan) == 0, "the block was too dear for it"
+    monkeypatch.setattr(sender, "RECEIPT_TIMEOUT_S", 60)
+    running = Running(world, plan, outbox)
+    (dear,) = until(lambda: [tx for tx in waiting(world) if tx != cheap])
+    rpc(world, "evm_mine")
+    issued = running.issued()
+    assert issued.event.tx_hash == dear
+    assert_issued_once(world, plan, issued)

@@ -1,6 +1,9 @@
 #!/bin/sh
-# Everything that must hold of the contracts: pinned packages, artifacts that come from these sources, formatting, tests,
-# and gas figures that are those committed. Needs Node 20 or later and npm.
+# Everything that must hold of the contracts: pinned packages, artifacts that come from these sources, formatting, tests with
+# long invariant runs, gas figures that are those committed, every branch taken, nothing that slither finds unexplained.
+# Needs Node 20 or later and npm. While you work: FOUNDRY_PROFILE=default ./check.sh, whose invariant runs take seconds.
+# slither needs Python and a download: it is left out unless it is installed here (assurance/slither.sh) or all is wanted
+# (SATOYAMA_REQUIRE_ALL, as in CI).
 set -eu
 cd "$(dirname "$0")"
 
@@ -15,9 +18,15 @@ forge=$(find node_modules/@foundry-rs/forge-*/bin -type f -name 'forge*' | head 
 [ -n "$forge" ] || { echo "no forge for this platform among the npm packages" >&2; exit 1; }
 "$forge" fmt --check
 committed=$(cat snapshots/Gas.json)
-"$forge" test
+FOUNDRY_PROFILE=${FOUNDRY_PROFILE:-ci} "$forge" test
 if [ "$committed" != "$(cat snapshots/Gas.json)" ]; then
     echo "Gas figures differ from snapshots/Gas.json as committed; if that is meant, commit the file forge has written." >&2
     exit 1
 fi
 node gas.mjs
+assurance/coverage.sh
+if [ -n "${SATOYAMA_REQUIRE_ALL:-}" ] || [ -e ../../.ci-tools/slither/installed.txt ]; then
+    assurance/slither.sh
+else
+    echo "slither: left out (assurance/slither.sh installs and runs it)"
+fi

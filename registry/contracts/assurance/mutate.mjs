@@ -1,0 +1,270 @@
+#!/usr/bin/env node
+// Mutation test: does a test fail when one small fault is set into a contract?
+//   node assurance/mutate.mjs [--sample N] [--seed S] [--file src/X.sol]... [--work DIR] [--json FILE] [--lanes 1|2] [--list]
+// Works in copies. forge builds the tests once, without the optimiser; each mutant is then compiled here, in one warm
+// compiler, and its code put in the place of the original's artifact, which the tests deploy from (dynamic_test_linking).
+// First the unit tests with few fuzz runs, then with all of them, then the invariants: a survivor passed all three. Gas
+// figures and the comparison with the committed artifacts would notice any change at all and take no part.
+import { spawn } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import solc from "solc";
+import { mutants } from "./mutants.mjs";
+
+const HERE = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+const NO_PART = ["Gas.t.sol", "Artifacts.t.sol"];
+const INVARIANTS = "Invariants.t.sol";
+const TIMEOUT_S = 300;
+const FEW_RUNS = 24;
+
+const { values: args } = parseArgs({
+  options: {
+    sample: { type: "string", default: "0" },
+    seed: { type: "string", default: "4" },
+    file: { type: "string", multiple: true, default: [] },
+    work: { type: "string" },
+    json: { type: "string" },
+    lanes: { type: "string", default: "1" },
+    list: { type: "boolean", default: false },
+  },
+});
+
+// ---------------------------------------------------------------- the copy
+
+const root = args.work ?? mkdtempSync(join(tmpdir(), "mutate-"));
+
+/** A copy with the tests that `keep` wants. No filter is given to forge: with one it compiles everything to see what fits. */
+function copyOfTheProject(name, keep) {
+  const at = join(root, name, "contracts");
+  rmSync(at, { recursive: true, force: true });
+  mkdirSync(at, { recursive: true });
+  for (const part of ["src", "test", "foundry.toml", "solc.mjs", "package.json"]) {
+    cpSync(join(HERE, part), join(at, part), { recursive: true });
+  }
+  for (const test of readdirSync(join(at, "test"))) {
+    if (test.endsWith(".t.sol") && !keep(test)) rmSync(join(at, "test", test));
+  }
+  cpSync(join(HERE, "..", "artifacts"), join(root, name, "artifacts"), { recursive: true });
+  symlinkSync(resolve(HERE, "node_modules"), join(at, "node_modules"));
+  return at;
+}
+
+const at = copyOfTheProject("unit-1", (test) => !NO_PART.includes(test) && test !== INVARIANTS);
+const invariantsAt = copyOfTheProject("invariants-1", (test) => test === INVARIANTS);
+const read = (path) => readFileSync(join(at, path), "utf8");
+const forgeHome = readdirSync(join(HERE, "node_modules", "@foundry-rs")).find((name) => name.startsWith("forge-"));
+const forgeBin = join(HERE, "node_modules", "@foundry-rs", forgeHome, "bin", process.platform === "win32" ? "forge.exe" : "forge");
+
+function forgeTest(where, fuzzRuns) {
+  rmSync(join(where, "cache", "fuzz"), { recursive: true, force: true }); // a counterexample of another mutant is no test
+  rmSync(join(where, "cache", "invariant"), { recursive: true, force: true });
+  return new Promise((done) => {
+    const env = { ...process.env, FOUNDRY_OPTIMIZER: "false", FOUNDRY_PROFILE: "default" };
+    if (fuzzRuns) env.FOUNDRY_FUZZ_RUNS = String(fuzzRuns);
+    const child = spawn(forgeBin, ["test", "--fail-fast"], { cwd: where, env });
+    let output = "";
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      child.kill("SIGKILL");
+    }, TIMEOUT_S * 1000);
+    child.stdout.on("data", (data) => (output += data));
+    child.stderr.on("data", (data) => (output += data));
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      done({ code, late, output });
+    });
+  });
+}
+
+/** Who noticed: the failing test, "timeout", or null when all passed. */
+async function noticedBy(where, fuzzRuns = 0) {
+  const { code, late, output } = await forgeTest(where, fuzzRuns);
+  if (late) return "timeout";
+  const failed = output.match(/\[FAIL[^\n]*?\]\s*([A-Za-z_]\w*\(.*?\))/) ?? output.match(/\[FAIL[^\n]*/);
+  if (code !== 0 && failed) return failed[1] ?? failed[0];
+  if (code === 0 && /tests passed, 0 failed/.test(output)) return null;
+  throw new Error(`forge neither passed nor failed (exit ${code}):\n${output.slice(-3000)}`);
+}
+
+// ---------------------------------------------------------------- the compiler
+
+const found = (path) => (existsSync(join(at, path)) ? { contents: read(path) } : { error: `no file ${path}` });
+
+function compile(sources, outputSelection) {
+  const settings = {
+    evmVersion: "cancun",
+    viaIR: true,
+    optimizer: { enabled: false, runs: 200 },
+    metadata: { bytecodeHash: "none", appendCBOR: false },
+    remappings: ["@openzeppelin/contracts/=node_modules/@openzeppelin/contracts/"],
+    outputSelection,
+  };
+  const input = { language: "Solidity", sources, settings };
+  const output = JSON.parse(solc.compile(JSON.stringify(input), { import: found }));
+  return { ...output, failed: (output.errors ?? []).some((e) => e.severity === "error") };
+}
+
+function files(folder, ending) {
+  const all = readdirSync(join(at, folder), { recursive: true }).map((name) => `${folder}/${name}`.replaceAll("\\", "/"));
+  return all.filter((name) => name.endsWith(ending)).sort();
+}
+
+const sourceFiles = files("src", ".sol");
+const testFiles = files("test", ".t.sol"); // of the unit tests
+const parsed = compile(
+  Object.fromEntries([...sourceFiles, ...testFiles].map((path) => [path, { content: read(path) }])),
+  { "*": { "": ["ast"] } },
+);
+if (parsed.failed) throw new Error(parsed.errors.map((e) => e.formattedMessage).join("\n"));
+const ast = (path) => parsed.sources[path].ast;
+const contractsIn = (path) => ast(path).nodes.filter((n) => n.nodeType === "ContractDefinition");
+const importsOf = (path) => ast(path).nodes.filter((n) => n.nodeType === "ImportDirective");
+
+function dependsOn(path, wanted, seen = new Set()) {
+  if (path === wanted) return true;
+  if (seen.has(path) || !parsed.sources[path]) return false;
+  seen.add(path);
+  return importsOf(path).some((i) => dependsOn(i.absolutePath, wanted, seen));
+}
+
+/** Contracts whose code holds a source's code: [file, name]. Tests that call a library directly embed it. */
+function targetsOf(path) {
+  const deployable = (file) => contractsIn(file).filter((c) => c.contractKind === "contract" && !c.abstract);
+  const ours = sourceFiles.filter((file) => dependsOn(file, path)).flatMap((file) => deployable(file).map((c) => [file, c.name]));
+  const libraries = contractsIn(path).filter((c) => c.contractKind === "library").map((c) => c.name);
+  const calls = (file) =>
+    importsOf(file).some((i) => i.absolutePath === path && i.symbolAliases.some((a) => libraries.includes(a.foreign.name)));
+  return [...ours, ...testFiles.filter(calls).flatMap((file) => deployable(file).map((c) => [file, c.name]))];
+}
+
+/** Creation and runtime code of the targets with one source replaced; null when it does not compile. */
+function codeOf(targets, path, source) {
+  const names = [...new Set([...targets.map(([file]) => file), path])];
+  const sources = Object.fromEntries(names.map((file) => [file, { content: file === path ? source : read(file) }]));
+  const wanted = ["evm.bytecode.object", "evm.deployedBytecode.object", "evm.deployedBytecode.immutableReferences"];
+  const selection = {};
+  for (const [file, name] of targets) selection[file] = { ...selection[file], [name]: wanted };
+  const output = compile(sources, selection);
+  return output.failed ? null : targets.map(([file, name]) => output.contracts[file][name].evm);
+}
+
+function install(where, targets, code) {
+  targets.forEach(([file, name], i) => {
+    const path = join(where, "out", file.split("/").pop(), `${name}.json`);
+    if (!existsSync(path)) return; // a unit test that calls a library has no part in the invariants
+    const artifact = JSON.parse(readFileSync(path, "utf8"));
+    artifact.bytecode.object = `0x${code[i].bytecode.object}`;
+    artifact.deployedBytecode.object = `0x${code[i].deployedBytecode.object}`;
+    artifact.deployedBytecode.immutableReferences = code[i].deployedBytecode.immutableReferences;
+    writeFileSync(path, JSON.stringify(artifact));
+  });
+}
+
+// ---------------------------------------------------------------- the sample
+
+/** xorshift32: the same sample everywhere. */
+function shuffled(list, seed) {
+  let x = (seed * 2654435761) >>> 0 || 1;
+  const next = () => {
+    x ^= x << 13;
+    x >>>= 0;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    return (x >>>= 0);
+  };
+  const out = [...list];
+  for (let i = out.length - 1; i > 0; --i) {
+    const j = next() % (i + 1);
+    [out[i], out[j]] = [out[j], out[i]];
+  }
+  return out;
+}
+
+function chosen() {
+  const wanted = args.file.length > 0 ? args.file : sourceFiles;
+  const all = wanted.flatMap((file) => mutants(ast(file), read(file)).map((m) => ({ file, ...m })));
+  const sample = Number(args.sample) || all.length;
+  const picked = shuffled(all, Number(args.seed)).slice(0, sample);
+  // By file, since the compiler's targets change with it.
+  picked.sort((a, b) => a.file.localeCompare(b.file) || a.line - b.line);
+  return { total: all.length, picked };
+}
+
+// ---------------------------------------------------------------- the run
+
+function writeResults(results, total, seconds) {
+  if (!args.json) return;
+  const slim = results.map(({ source, ...rest }) => rest);
+  writeFileSync(args.json, `${JSON.stringify({ seed: Number(args.seed), total, seconds, results: slim }, null, 1)}\n`);
+}
+
+const originals = new Map();
+
+function original(file) {
+  if (!originals.has(file)) {
+    const targets = targetsOf(file);
+    originals.set(file, { targets, code: codeOf(targets, file, read(file)) });
+  }
+  return originals.get(file);
+}
+
+/** What became of one mutant: [state, who noticed]. */
+async function trial({ file, source }, unit, invariants) {
+  const { targets, code: before } = original(file);
+  const code = codeOf(targets, file, source);
+  if (code === null) return ["does not compile", ""];
+  if (code.every((c, i) => c.bytecode.object === before[i].bytecode.object)) return ["same code", ""];
+  install(unit, targets, code);
+  let by = (await noticedBy(unit, FEW_RUNS)) ?? (await noticedBy(unit));
+  install(unit, targets, before);
+  if (by === null) {
+    install(invariants, targets, code);
+    by = await noticedBy(invariants);
+    install(invariants, targets, before);
+  }
+  return by === null ? ["SURVIVED", ""] : ["killed", by];
+}
+
+async function main() {
+  const { total, picked } = chosen();
+  console.log(`${total} mutants in all, ${picked.length} chosen (seed ${args.seed})`);
+  if (args.list) return picked.forEach((m) => console.log(`${m.file}:${m.line} ${m.operator} ${m.from} -> ${m.to}`));
+  const began = Date.now();
+  for (const where of [at, invariantsAt]) {
+    const blamed = await noticedBy(where);
+    if (blamed) throw new Error(`the tests fail without any mutant: ${blamed}`);
+  }
+  const results = [];
+  const waiting = [...picked];
+  const lane = async (number) => {
+    const [unit, invariants] = ["unit", "invariants"].map((name) => {
+      const mine = join(root, `${name}-${number}`);
+      if (number > 1) rmSync(mine, { recursive: true, force: true });
+      if (number > 1) cpSync(join(root, `${name}-1`), mine, { recursive: true, verbatimSymlinks: true });
+      return join(mine, "contracts");
+    });
+    for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
+      const [state, by] = await trial(mutant, unit, invariants);
+      results.push({ ...mutant, state, by });
+      const what = `${mutant.from} -> ${mutant.to || "(nothing)"}`.replace(/\s+/g, " ").slice(0, 110);
+      const place = `${mutant.file}:${mutant.line} ${mutant.where} [${mutant.operator}]`;
+      console.log(`${results.length}/${picked.length} ${state.padEnd(9)} ${place} ${what} ${by ? `| ${by}` : ""}`);
+      writeResults(results, total, Math.round((Date.now() - began) / 1000));
+    }
+  };
+  // The first lane starts last: it works in what the others copy.
+  const lanes = Number(args.lanes);
+  await Promise.all(Array.from({ length: lanes }, (_, i) => lane(lanes - i)));
+  const count = (state, file) => results.filter((r) => r.state === state && (!file || r.file === file)).length;
+  for (const file of [...new Set(results.map((r) => r.file)), ""]) {
+    const [killed, survived] = [count("killed", file), count("SURVIVED", file)];
+    const share = ((100 * killed) / (killed + survived || 1)).toFixed(1);
+    console.log(`${(file || "all").padEnd(34)} ${killed} of ${killed + survived} killed (${share} %), ${count("does not compile", file)} do not compile, ${count("same code", file)} same code`);
+  }
+}
+
+await main();

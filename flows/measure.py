@@ -139,9 +139,8 @@ def measure_flow(
         before = inventory(workspace, ids[0], None)
         inventories = before, inventory(workspace, ids[1], before)
     changed = change(workspace, ids, canopies, inventories)
-    stages = (*canopies, *(inventories or ()), changed)
+    stages = (*canopies, *(inventories or ()), changed, maps(workspace, ids, canopies, changed))
     if inventories is not None:
-        stages = (*stages, maps(workspace, ids, canopies, changed))
         stages = (*stages, check(workspace, ids, canopies, inventories, changed))
     measured = Measurement(project, ids, work.plan_of(ws, project)[0].digest, stages)
     publish(workspace, measured)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import gaussian_filter
+from scipy.ndimage import shift as move
 
 from models.errors import OutOfRange
 
@@ -157,10 +158,8 @@ class _Equations:
 
     @classmethod
     def at(cls, a: _Float, b: _Float, a_valid: _Mask, b_valid: _Mask, shift: _Float) -> _Equations:
-        row, col = np.indices(a.shape, dtype=np.float64)
-        places = np.stack([row + shift[0], col + shift[1]])
-        moved = map_coordinates(b, places, order=3, mode="nearest")
-        sound = map_coordinates(b_valid.astype(np.float64), places, order=1, mode="constant") > 0.999
+        moved = move(b, -shift, order=3, mode="nearest")
+        sound = move(b_valid.astype(np.float64), -shift, order=1, mode="constant") > 0.999
         both = a_valid & sound
         both[[0, -1]] = both[:, [0, -1]] = False
         if both.sum() < FEWEST:

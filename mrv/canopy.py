@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from mrv.blob import Blob, RasterDigest, Sink
+from mrv.blob import Blob, RasterDigest, Sink, canonical_json
 from mrv.errors import Problem, Refusal
 from mrv.geometry import Grid, Ring, grid_of, rows_of, zone_mask
+from mrv.pits import PitCount, fill_pits
 from mrv.quantise import half_even
 from mrv.results import Canopy, ZoneHeight
 from mrv.survey import Survey
@@ -62,8 +63,10 @@ class _Zone:
 def measure_canopy(survey: Survey, sink: Sink) -> Canopy:
     """Canopy height of a survey: quantised raster to the sink, sums per plot and sample plot returned.
 
-    Heights come from the canopy height raster as handed in, or from surface less terrain on one grid, or from laser points.
-    Negative heights are kept (clipping them would bias the mean); heights above `TALLEST_M` are no trees and become nodata.
+    Heights come from the canopy height raster as handed in, or from surface less terrain on one grid, or from points less the
+    terrain handed in beside them (else the surface of their own ground points). Negative heights are kept (clipping them would
+    bias the mean); heights above `TALLEST_M` are no trees and become nodata. Pits of points are kept too, unless the survey
+    says ``pits = "fill"`` for its points: then they are filled, flagged, and counted in ``pits_<survey id>.json``.
 
     Parameters
     ----------
@@ -79,7 +82,7 @@ def measure_canopy(survey: Survey, sink: Sink) -> Canopy:
     name = f"canopy_{survey.survey_id}.tif"
     with ExitStack() as stack:
         stack.enter_context(rasterio.Env(GDAL_CACHEMAX=CACHE_MB))
-        grid, strips, source = _open_heights(survey, stack)
+        grid, strips, source, pits = _open_heights(survey, stack)
         zones = _zones(grid, {p.plot_id: p.rings_mm for p in survey.plots})
         samples = _zones(grid, {s.sample_plot_id: s.rings_mm for s in survey.sample_plots})
         digest = RasterDigest(np.dtype("<i4"), (grid.rows, grid.cols), grid.to_doc())
@@ -89,7 +92,10 @@ def measure_canopy(survey: Survey, sink: Sink) -> Canopy:
                 target.write(strip, 1, window=Window(0, row, grid.cols, strip.shape[0]))
                 for zone in (*zones, *samples):
                     zone.add(row, strip)
-    flags = ("canopy.terrain_not_from_laser",) if _photogrammetric_terrain(survey) else ()
+    flags = ("canopy.terrain_not_from_laser",) if _terrain_not_from_laser(survey) else ()
+    if pits is not None:
+        flags = (*flags, "canopy.pits_filled")
+        sink.put(f"pits_{survey.survey_id}.json", canonical_json(asdict(pits)))
     return Canopy(
         survey_id=survey.survey_id,
         raster_name=name,
@@ -124,31 +130,42 @@ def _zones(grid: Grid, rings_of: Mapping[str, Sequence[Ring]]) -> list[_Zone]:
     return [_Zone(zone_id, rings, grid, rows_of(grid, rings)) for zone_id, rings in rings_of.items()]
 
 
-def _photogrammetric_terrain(survey: Survey) -> bool:
-    entry = survey.manifest.get("files", {}).get("dtm")
-    return isinstance(entry, Mapping) and entry.get("source", "laser") != "laser"
+def _entry(survey: Survey, role: str) -> Mapping[str, Any] | None:
+    entry = survey.manifest.get("files", {}).get(role)
+    return entry if isinstance(entry, Mapping) else None
+
+
+def _terrain_not_from_laser(survey: Survey) -> bool:
+    """Whether the ground under the canopy was seen by anything but laser, as far as the survey says.
+
+    A terrain raster is from laser only if the survey says so. Points are, unless the survey says otherwise; where a terrain is
+    handed in beside them, that one counts.
+    """
+    terrain = _entry(survey, "dtm")
+    if terrain is not None:
+        return str(terrain.get("source", "")).strip().lower() != "laser"
+    points = _entry(survey, "points")
+    said = str(points.get("source", "")).strip().lower() if points is not None else ""
+    return survey.dtm is None and said not in ("", "laser")
 
 
 def _open_heights(
     survey: Survey, stack: ExitStack
-) -> tuple[Grid, Iterator[tuple[int, NDArray[np.int32]]], Any]:
+) -> tuple[Grid, Iterator[tuple[int, NDArray[np.int32]]], Any, PitCount | None]:
     if survey.chm is not None:
         chm = stack.enter_context(_open(survey.chm, stack))
-        return _grid(chm, survey, survey.chm), _strips_of_one(chm), "chm"
+        return _grid(chm, survey, survey.chm), _strips_of_one(chm), "chm", None
+    if survey.points is not None:
+        grid, heights_mm, pits = _heights_of_points(survey, stack)
+        strips = ((r, heights_mm[r : r + STRIP_ROWS]) for r in range(0, grid.rows, STRIP_ROWS))
+        return grid, strips, "points", pits
     if survey.dsm is not None and survey.dtm is not None:
         dsm = stack.enter_context(_open(survey.dsm, stack))
         dtm = stack.enter_context(_open(survey.dtm, stack))
         grid, terrain = _grid(dsm, survey, survey.dsm), _grid(dtm, survey, survey.dtm)
         if grid != terrain:
             raise Refusal([_different_grids(survey.dsm, survey.dtm, grid, terrain)])
-        return grid, _strips_of_difference(dsm, dtm), "dsm_minus_dtm"
-    if survey.points is not None:
-        from mrv.points import chm_from_points
-
-        points_path = stack.enter_context(survey.points.opener())
-        grid, heights_mm = chm_from_points(points_path, epsg=survey.epsg, nodata_mm=NODATA_MM)
-        strips = ((r, heights_mm[r : r + STRIP_ROWS]) for r in range(0, grid.rows, STRIP_ROWS))
-        return grid, strips, "points"
+        return grid, _strips_of_difference(dsm, dtm), "dsm_minus_dtm", None
     raise Refusal(
         [
             Problem(
@@ -163,6 +180,31 @@ def _open_heights(
             )
         ]
     )
+
+
+def open_terrain(survey: Survey, stack: ExitStack) -> tuple[Grid, rasterio.DatasetReader] | None:
+    """The terrain raster handed in with a survey, on its own grid; None where there is none."""
+    if survey.dtm is None:
+        return None
+    source = stack.enter_context(_open(survey.dtm, stack))
+    return _grid(source, survey, survey.dtm), source
+
+
+def _heights_of_points(survey: Survey, stack: ExitStack) -> tuple[Grid, NDArray[np.int32], PitCount | None]:
+    from mrv.points import chm_from_points
+
+    assert survey.points is not None
+    path = stack.enter_context(survey.points.opener())
+    terrain = open_terrain(survey, stack)
+    grid, heights = chm_from_points(path, epsg=survey.epsg, nodata_mm=NODATA_MM, terrain=terrain)
+    for row in range(0, grid.rows, STRIP_ROWS):
+        part = heights[row : row + STRIP_ROWS]
+        part[np.abs(part.astype(np.int64)) > TALLEST_M * 1000] = NODATA_MM
+    entry = _entry(survey, "points")
+    if entry is None or entry.get("pits") != "fill":
+        return grid, heights, None
+    filled, pits = fill_pits(heights, NODATA_MM)
+    return grid, filled, pits
 
 
 def _open(blob: Blob, stack: ExitStack) -> rasterio.DatasetReader:

@@ -81,7 +81,9 @@ def output_path(name: str) -> str:
     """Where an output of the pipeline's sink stands in the bundle."""
     if name == "claim.json":
         return CLAIM_NAME
-    return check_path((OUTPUTS if name.endswith(".json") else RASTERS) + name)
+    # What is drawn for reading (``maps/``) decides nothing and is not recomputed: like rasters it stays out of the content root.
+    decides = name.endswith(".json") and not name.startswith("maps/")
+    return check_path((OUTPUTS if decides else RASTERS) + name)
 
 
 def _facts(files: Mapping[str, Blob]) -> list[FileFact]:

@@ -18,7 +18,7 @@ from scipy.spatial import Delaunay
 from mrv.errors import Problem, Refusal
 from mrv.geometry import MICROMETRES, Grid
 from mrv.quantise import half_even
-from mrv.terrain import RasterTerrain, Terrain
+from mrv.terrain import FileTerrain, RasterTerrain, Terrain
 
 GROUND = 2
 NOISE = (7, 18)
@@ -28,6 +28,8 @@ STRIP_ROWS = 512
 LARGEST_GRID = 400_000_000
 _EMPTY = np.iinfo(np.int64).min
 _Long = NDArray[np.int64]
+GroundRaster = tuple[Grid, Any]
+"""A terrain's grid, and its metres: an array (NaN where unknown), or an open rasterio dataset, read as far as is needed."""
 
 
 @dataclass
@@ -35,20 +37,23 @@ class _Surface:
     """Running highest point per pixel, and every ground point met."""
 
     grid: Grid
+    keep_ground: bool
+    keep_top: bool
     top_um: _Long = field(init=False)
     ground: list[_Long] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.top_um = np.full(self.grid.rows * self.grid.cols, _EMPTY)
+        self.top_um = np.full(self.grid.rows * self.grid.cols if self.keep_top else 0, _EMPTY)
 
     def add(self, x_um: _Long, y_um: _Long, z_um: _Long, ground: NDArray[np.bool_]) -> None:
-        cell, inside = _cells(self.grid, x_um, y_um)
-        np.maximum.at(self.top_um, cell, z_um[inside])
-        if ground.any():
+        if self.keep_top:
+            cell, inside = cells_of(self.grid, x_um, y_um)
+            np.maximum.at(self.top_um, cell, z_um[inside])
+        if self.keep_ground and ground.any():
             self.ground.append(np.stack([x_um[ground], y_um[ground], z_um[ground]]))
 
 
-def _cells(grid: Grid, x_um: _Long, y_um: _Long) -> tuple[_Long, NDArray[np.bool_]]:
+def cells_of(grid: Grid, x_um: _Long, y_um: _Long) -> tuple[_Long, NDArray[np.bool_]]:
     """Flat cells of the points that lie on the grid, and which those are."""
     col = (x_um - grid.left_um) // grid.pixel_um
     row = (grid.top_um - y_um) // grid.pixel_um
@@ -63,8 +68,7 @@ def chm_from_points(
     nodata_mm: int,
     grid: Grid | None = None,
     pixel_um: int = PIXEL_UM,
-    fill_pits: bool = False,
-    terrain: tuple[Grid, NDArray[np.float64]] | None = None,
+    terrain: GroundRaster | None = None,
     chunk_points: int = CHUNK_POINTS,
 ) -> tuple[Grid, NDArray[np.int32]]:
     """Canopy height raster of a LAS or LAZ file, whole millimetres.
@@ -72,6 +76,7 @@ def chm_from_points(
     Height is the highest point of a pixel less the triangulated surface of the ground points (class 2) at the pixel's
     centre. Noise (classes 7 and 18) and withheld points are left out. Pixels without a point, and pixels outside the
     hull of the ground points, have no data. The file is read in chunks; only pixels and ground points stay in memory.
+    Nothing is filled here: see `mrv.pits`.
 
     Parameters
     ----------
@@ -85,10 +90,8 @@ def chm_from_points(
         By default the extent of the points, snapped outward to whole pixels.
     pixel_um : int
         Side of a pixel of the default grid, micrometres.
-    fill_pits : bool
-        Whether `without_pits` is applied.
-    terrain : (Grid, ndarray of float64), optional
-        Ground in metres, NaN where unknown, on a grid of the points' CRS, in place of the file's ground points; bilinear.
+    terrain : (Grid, ndarray of float64 or rasterio dataset), optional
+        Ground in metres, on a grid of the points' CRS and in their datum, in place of the file's ground points; bilinear.
 
     Returns
     -------
@@ -98,25 +101,31 @@ def chm_from_points(
     Raises
     ------
     Refusal
-        If the file cannot be read to its end, spans too large a grid, or holds no ground.
+        If the file cannot be read to its end, spans too large a grid, or holds no ground (where no terrain is given).
     """
-    surface = _read(path, epsg, grid, pixel_um, chunk_points)
+    surface = _read(path, epsg, grid, pixel_um, chunk_points, keep_ground=terrain is None)
     grid = surface.grid
-    dtm: Terrain = (
-        _terrain(path, grid, surface.ground)
-        if terrain is None
-        else RasterTerrain(terrain[1], terrain[0], grid.left_um, grid.top_um)
-    )
+    ground_at = _ground(path, grid, surface.ground, terrain)
     heights = np.full((grid.rows, grid.cols), nodata_mm, dtype=np.int32)
     top = surface.top_um.reshape(heights.shape)
     x = ((2 * np.arange(grid.cols) + 1) * grid.pixel_um) / 2.0
     y = -((2 * np.arange(grid.rows) + 1) * grid.pixel_um) / 2.0
     for first in range(0, grid.rows, STRIP_ROWS):
         rows, cols = np.nonzero(top[first : first + STRIP_ROWS] != _EMPTY)
-        ground = dtm.at(x[cols], y[first + rows])
-        height = (top[first + rows, cols] - dtm.base_um - ground) / 1000.0
+        ground = ground_at.at(x[cols], y[first + rows])
+        height = (top[first + rows, cols] - ground_at.base_um - ground) / 1000.0
         heights[first + rows, cols] = half_even(height, nodata_mm, np.isfinite(ground))
-    return grid, without_pits(heights, nodata_mm) if fill_pits else heights
+    return grid, heights
+
+
+def _ground(path: Path, grid: Grid, ground: list[_Long], terrain: GroundRaster | None) -> Terrain:
+    """The terrain handed in, or that of the ground points."""
+    if terrain is None:
+        return _terrain(path, grid, ground)
+    own, values = terrain
+    if isinstance(values, np.ndarray):
+        return RasterTerrain(values, own, grid.left_um, grid.top_um)
+    return FileTerrain(values, own, grid.left_um, grid.top_um)
 
 
 @dataclass(frozen=True)
@@ -134,94 +143,35 @@ class PointHeights:
     height_mm: _Long
 
 
-def points_above_ground(path: Path, *, epsg: int, chunk_points: int = CHUNK_POINTS) -> PointHeights:
-    """All points of a file that lie within the hull of its ground points; for plots, not for whole surveys.
+def points_above_ground(
+    path: Path, *, epsg: int, terrain: GroundRaster | None = None, chunk_points: int = CHUNK_POINTS
+) -> PointHeights:
+    """All points of a file above known ground, in memory; for plots, not for whole surveys.
 
     Parameters and refusals as of `chm_from_points`.
     """
-    surface = _read(path, epsg, None, PIXEL_UM, chunk_points)
-    dtm = _terrain(path, surface.grid, surface.ground)
-    found: list[_Long] = []
-    with laspy.open(path) as reader:
-        for points in reader.chunk_iterator(chunk_points):
-            for x, y, z, _ in _kept(points, reader.header):
-                ground = dtm.at(x - surface.grid.left_um, y - surface.grid.top_um)
-                inside = np.isfinite(ground)
-                height = np.rint((z[inside] - dtm.base_um - ground[inside]) / 1000.0).astype(np.int64)
-                found.append(np.stack([x[inside], y[inside], height]))
-    return PointHeights(*np.concatenate(found, axis=1))
+    found = [
+        np.stack([x, y, height])
+        for x, y, height, _ in heights_of_points(path, epsg=epsg, terrain=terrain, chunk_points=chunk_points)
+    ]
+    return PointHeights(*np.concatenate([np.zeros((3, 0), dtype=np.int64), *found], axis=1))
 
 
-@dataclass(frozen=True)
-class PointDensity:
-    """Points per pixel of a grid, noise left out.
+def heights_of_points(
+    path: Path, *, epsg: int, terrain: GroundRaster | None = None, chunk_points: int = CHUNK_POINTS
+) -> Iterator[tuple[_Long, _Long, _Long, NDArray[np.bool_]]]:
+    """Chunk by chunk: place (µm), height above ground (mm), and whether it is a ground point; noise left out.
 
-    Attributes
-    ----------
-    points, ground : ndarray of int32, shape (rows, cols)
-        All points, and those of class 2.
+    Points where the ground is not known are left out. Parameters and refusals as of `chm_from_points`.
     """
-
-    grid: Grid
-    points: NDArray[np.int32]
-    ground: NDArray[np.int32]
-
-    def per_m2(self) -> NDArray[np.float64]:
-        """Points per square metre, shape (rows, cols)."""
-        return np.asarray(self.points / (self.grid.pixel_um / MICROMETRES) ** 2, dtype=np.float64)
-
-    def sparse_share(self, least_per_m2: float) -> float:
-        """Share of pixels with fewer points per square metre than that."""
-        return float(np.mean(self.per_m2() < least_per_m2))
-
-
-def point_density(
-    path: Path,
-    *,
-    epsg: int,
-    grid: Grid | None = None,
-    pixel_um: int = MICROMETRES,
-    chunk_points: int = CHUNK_POINTS,
-) -> PointDensity:
-    """Map of how many points, and how many ground points, each pixel rests on.
-
-    Parameters and refusals as of `chm_from_points`, but that a file without ground is mapped too.
-    """
-    with _reading(path) as reader:
-        grid = grid or _snapped(path, reader.header, epsg, pixel_um)
-        counts = np.zeros((2, grid.rows * grid.cols), dtype=np.int64)
-        for x, y, _, ground in _points(path, reader, chunk_points):
-            cell, inside = _cells(grid, x, y)
-            for i, some in enumerate((cell, cell[ground[inside]])):
-                counts[i] += np.bincount(some, minlength=counts.shape[1])
-    points, soil = counts.astype(np.int32).reshape(2, grid.rows, grid.cols)
-    return PointDensity(grid, points, soil)
-
-
-def without_pits(
-    heights_mm: NDArray[np.int32], nodata_mm: int, depth_mm: int = 2000, neighbours: int = 6
-) -> NDArray[np.int32]:
-    """Fill single empty or sunken pixels of a canopy raster with the lower median of their neighbours.
-
-    A pixel is a pit where at least `neighbours` of the eight around have data and all of those stand more than
-    `depth_mm` above it: a beam that slipped between twigs. A gap of two pixels or more is kept.
-
-    Parameters
-    ----------
-    heights_mm : ndarray of int32, shape (rows, cols)
-    """
-    rows, cols = heights_mm.shape
-    padded = np.pad(heights_mm, 1, constant_values=nodata_mm)
-    around = np.stack(
-        [padded[r : r + rows, c : c + cols] for r in range(3) for c in range(3) if (r, c) != (1, 1)]
-    )
-    known = around != nodata_mm
-    count = known.sum(axis=0)
-    ranked = np.sort(np.where(known, around, np.iinfo(np.int32).max), axis=0)
-    middle = np.take_along_axis(ranked, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
-    empty = heights_mm == nodata_mm
-    sunken = ~empty & (ranked[0] > heights_mm.astype(np.int64) + depth_mm)
-    return np.where((count >= neighbours) & (empty | sunken), middle, heights_mm)
+    surface = _read(path, epsg, None, PIXEL_UM, chunk_points, keep_ground=terrain is None, keep_top=False)
+    ground_at = _ground(path, surface.grid, surface.ground, terrain)
+    with reading(path) as reader:
+        for x, y, z, soil in points_of(path, reader, chunk_points):
+            ground = ground_at.at(x - surface.grid.left_um, y - surface.grid.top_um)
+            known = np.isfinite(ground)
+            height = np.rint((z[known] - ground_at.base_um - ground[known]) / 1000.0).astype(np.int64)
+            yield x[known], y[known], height, soil[known]
 
 
 @dataclass(frozen=True)
@@ -267,16 +217,25 @@ def _nudged(x_um: _Long, y_um: _Long) -> tuple[NDArray[np.float64], NDArray[np.f
     return x_um + (mixed % 1009 - 504.0), y_um + ((mixed // 1009) % 1013 - 506.0)
 
 
-def _read(path: Path, epsg: int, grid: Grid | None, pixel_um: int, chunk_points: int) -> _Surface:
-    with _reading(path) as reader:
-        surface = _Surface(grid or _snapped(path, reader.header, epsg, pixel_um))
-        for part in _points(path, reader, chunk_points):
-            surface.add(*part)
+def _read(
+    path: Path,
+    epsg: int,
+    grid: Grid | None,
+    pixel_um: int,
+    chunk_points: int,
+    keep_ground: bool,
+    keep_top: bool = True,
+) -> _Surface:
+    with reading(path) as reader:
+        surface = _Surface(grid or snapped_grid(path, reader.header, epsg, pixel_um), keep_ground, keep_top)
+        if keep_ground or keep_top:
+            for part in points_of(path, reader, chunk_points):
+                surface.add(*part)
     return surface
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[Any]:
+def reading(path: Path) -> Iterator[Any]:
     """An open point file; what cannot be read, at opening or later, is a refusal."""
     try:
         with laspy.open(path) as reader:
@@ -287,7 +246,7 @@ def _reading(path: Path) -> Iterator[Any]:
         raise Refusal([_unreadable(path, str(error))]) from error
 
 
-def _points(
+def points_of(
     path: Path, reader: Any, chunk_points: int
 ) -> Iterator[tuple[_Long, _Long, _Long, NDArray[np.bool_]]]:
     """Points without noise, chunk by chunk to the last of the file."""
@@ -322,7 +281,7 @@ def _micrometres(raw: NDArray[np.int32], scale: float, offset: float) -> _Long:
     return scaled + round(offset * MICROMETRES)
 
 
-def _snapped(path: Path, header: Any, epsg: int, pixel_um: int) -> Grid:
+def snapped_grid(path: Path, header: Any, epsg: int, pixel_um: int) -> Grid:
     low = [round(float(v) * MICROMETRES) for v in header.mins[:2]]
     high = [round(float(v) * MICROMETRES) for v in header.maxs[:2]]
     left, top = low[0] // pixel_um, -(-high[1] // pixel_um)

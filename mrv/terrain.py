@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from mrv.geometry import MICROMETRES, Grid
+
+BLOCK_ROWS = 256
+HIGHEST_M = 1e5
 
 
 class Terrain(Protocol):
@@ -53,6 +57,52 @@ class RasterTerrain:
         upper = _between(self.metres[r, c], self.metres[r, right], u)
         lower = _between(self.metres[below, c], self.metres[below, right], u)
         return np.where(inside, _between(upper, lower, v) * MICROMETRES, np.nan)
+
+
+@dataclass(frozen=True)
+class FileTerrain:
+    """The same from a file, of which no more rows are held than the places asked for need.
+
+    Attributes
+    ----------
+    source : rasterio dataset
+        First band, metres; its nodata, and what no terrain can be, is unknown ground.
+    """
+
+    source: Any
+    grid: Grid
+    left_um: int
+    top_um: int
+    base_um: int = 0
+
+    def at(self, x_um: NDArray[Any], y_um: NDArray[Any]) -> NDArray[np.float64]:
+        found = np.full(np.shape(y_um), np.nan)
+        row = np.floor(((self.grid.top_um - self.top_um) - y_um) / self.grid.pixel_um - 0.5)
+        block = row // BLOCK_ROWS
+        # once per block of the raster's rows, whatever the order of the places
+        order = np.argsort(block, kind="stable")
+        ends = np.flatnonzero(np.diff(block[order])) + 1
+        for some in np.split(order, ends) if order.size else []:
+            first = max(int(row[some].min()), 0)
+            until = min(int(row[some].max()) + 2, self.grid.rows)
+            if first < until:
+                found[some] = self._part(first, until).at(x_um[some], y_um[some])
+        return found
+
+    def _part(self, first: int, until: int) -> RasterTerrain:
+        window = Window(0, first, self.grid.cols, until - first)
+        metres = read_ground(self.source, window)
+        grid = replace(self.grid, top_um=self.grid.top_um - first * self.grid.pixel_um, rows=until - first)
+        return RasterTerrain(metres, grid, self.left_um, self.top_um, self.base_um)
+
+
+def read_ground(source: Any, window: Window | None = None) -> NDArray[np.float64]:
+    """Metres of a terrain raster, NaN where it says nodata or holds what is no height on Earth."""
+    band = source.read(1, window=window, masked=True)
+    metres = np.asarray(np.ma.filled(band.astype(np.float64), np.nan))
+    with np.errstate(invalid="ignore"):
+        metres[~(np.abs(metres) < HIGHEST_M)] = np.nan
+    return metres
 
 
 def _between(

@@ -20,7 +20,7 @@ from mrv.blob import Blob, canonical_json, digest_doc
 from mrv.canopy_slopes import canopy_slopes
 from mrv.change_model import CanopyVisit
 from mrv.intake import read_survey
-from mrv.maps import write_maps
+from mrv.layers import LAYERS_NAME, draw_layers
 from mrv.monte_carlo import check_change
 from mrv.pairing import Visit
 from mrv.provenance import measuring_digest
@@ -230,19 +230,27 @@ def estimate_change(
 def draw_maps(
     ws: Workspace, survey_ids: tuple[str, str], canopies: tuple[StageResult, StageResult], change: StageResult
 ) -> StageResult:
-    """Maps of stock and change on cells as large as a sample plot; for reading, no kilogram rests on them."""
-    row = ws.catalogue.survey_row(survey_ids[0])
-    plan, _ = plan_of(ws, row.project_id)
+    """Maps, metrics and the fit of both canopies on each other; for reading, no kilogram rests on them.
+
+    What is written where is told in :mod:`mrv.layers`. Of a pair without sample plots there is no map of stock.
+    """
+    rows = [ws.catalogue.survey_row(i) for i in survey_ids]
+    plan, _ = plan_of(ws, rows[0].project_id)
 
     def compute(sink: StoreSink) -> object:
+        surveys = stored_survey(ws, survey_ids[0]), stored_survey(ws, survey_ids[1])
         heights = canopy_of(ws, canopies[0]), canopy_of(ws, canopies[1])
-        plots = stored_survey(ws, survey_ids[0]).plots
         with ExitStack() as stack:
             first, last = _rasters(ws, canopies, stack)
-            return write_maps(change_of(ws, change), heights, (first, last), plots, plan.cell_mm, sink)
+            return draw_layers(surveys, heights, (first, last), change_of(ws, change), plan, sink)
 
-    inputs = {"change": change.result_digest, "canopies": [c.result_digest for c in canopies]}
-    return _stage(ws, row.project_id, "maps", "maps/co2_change.tif", inputs, compute)
+    inputs = {
+        "surveys": [row.content_digest for row in rows],
+        "plan": plan.digest,
+        "change": change.result_digest,
+        "canopies": [c.result_digest for c in canopies],
+    }
+    return _stage(ws, rows[0].project_id, "maps", LAYERS_NAME, inputs, compute)
 
 
 def draw_check(
@@ -325,9 +333,8 @@ def measure(ws: Workspace, project_id: str, last_survey_id: str | None = None) -
         before = measure_inventory(ws, ids[0], None)
         inventories = before, measure_inventory(ws, ids[1], before)
     change = estimate_change(ws, ids, canopies, inventories)
-    stages = (*canopies, *(inventories or ()), change)
+    stages = (*canopies, *(inventories or ()), change, draw_maps(ws, ids, canopies, change))
     if inventories is not None:
-        stages = (*stages, draw_maps(ws, ids, canopies, change))
         stages = (*stages, draw_check(ws, ids, canopies, inventories, change))
     plan, _ = plan_of(ws, project_id)
     return Measurement(project_id, ids, plan.digest, stages)

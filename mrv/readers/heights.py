@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from statistics import median
 
+import laspy
 import numpy as np
 from pyproj import CRS
 from rasterio.errors import RasterioError
 
 from mrv.blob import Blob
-from mrv.geometry import Grid
+from mrv.errors import Refusal
+from mrv.geometry import MICROMETRES, Grid, grid_of
 from mrv.readers.crs import Rings
 from mrv.readers.findings import Findings, same
+from mrv.readers.hostile import Unreadable, hostile
 from mrv.readers.manifest import Manifest
-from mrv.readers.points_header import check_points
+from mrv.readers.points_header import CHUNK_POINTS, check_points
 from mrv.readers.rasters import TALL_STAND_M, TALLEST_M, RasterFacts, check_raster, open_geotiff
 from mrv.survey import TreeList
+from mrv.terrain import FileTerrain
 
+GAP_POINTS = 100_000
 MIN_COVER = 0.95
 FULL_COVER = 0.995
 # A raster in feet reads 3.28 times the measured heights; crowns reach above or below the stems' own plot, hence the width.
@@ -55,12 +61,14 @@ def check_canopy(
             if role == "chm":
                 _check_heights(name, facts, findings)
                 _check_feet(name, facts, trees, findings)
-        if role != "ortho" and facts is not None:
+        if role != "ortho" and "points" not in blobs and facts is not None:
             grid = facts.grid if isinstance(facts, RasterFacts) else facts
     if "points" in blobs:
-        check_points(blobs["points"], crs, epsg, zones, findings, pixels)
-    if "dsm" in blobs and "dtm" in blobs:
-        _check_datums(manifest, blobs, pixels, findings)
+        check_points(blobs["points"], crs, epsg, zones, findings, pixels, own_ground="dtm" not in blobs)
+        _note_source(manifest, findings)
+    for top in ("dsm", "points"):
+        if top in blobs and "dtm" in blobs:
+            _check_datums(manifest, blobs, top, epsg, pixels, findings)
     return grid
 
 
@@ -167,10 +175,16 @@ def _check_feet(name: str, facts: RasterFacts, trees: TreeList | None, findings:
         )
 
 
-def _check_datums(manifest: Manifest, blobs: Mapping[str, Blob], pixels: bool, findings: Findings) -> None:
-    dsm, dtm = manifest.files["dsm"], manifest.files["dtm"]
-    where = f"{dsm.path}, {dtm.path}"
-    stated = {role: manifest.files[role].vertical_datum for role in ("dsm", "dtm")}
+def _check_datums(
+    manifest: Manifest, blobs: Mapping[str, Blob], top: str, epsg: int, pixels: bool, findings: Findings
+) -> None:
+    """A surface (`top` is ``dsm``) or points and their terrain must stand on one stated datum, and look as if they did."""
+    surface, dtm = manifest.files[top], manifest.files["dtm"]
+    where = f"{surface.path}, {dtm.path}"
+    own = surface.vertical_datum
+    if top == "points" and own is None:
+        own = manifest.vertical_datum
+    stated = {top: own, "dtm": dtm.vertical_datum}
     if None in stated.values():
         _datum(
             "raster.vertical_datum_missing",
@@ -178,22 +192,25 @@ def _check_datums(manifest: Manifest, blobs: Mapping[str, Blob], pixels: bool, f
             ("none for " + ", ".join(r for r, d in stated.items() if d is None), "記載なし"),
             findings,
         )
-    elif stated["dsm"] != stated["dtm"]:
+    elif own == "height_above_ground":
+        _normalised(where, findings)
+    elif own != stated["dtm"]:
         _datum(
             "raster.vertical_datum_differs",
             where,
-            same(f"dsm {stated['dsm']}, dtm {stated['dtm']}"),
+            same(f"{top} {own}, dtm {stated['dtm']}"),
             findings,
         )
     elif pixels and not findings.refused:
-        gap = _lowest_gap(blobs["dsm"], blobs["dtm"])
+        find = _lowest_gap if top == "dsm" else partial(_lowest_gap_of_points, epsg=epsg)
+        gap = find(blobs[top], blobs["dtm"])
         if gap is not None and not DATUM_GAP_M[0] <= gap <= DATUM_GAP_M[1]:
             _datum(
                 "raster.vertical_datum_differs",
                 where,
                 (
                     f"a surface {gap:.1f} m above its terrain even in gaps",
-                    f"疎な所でもDSMとDTMの差が{gap:.1f} m",
+                    f"疎な所でも地形との差が{gap:.1f} m",
                 ),
                 findings,
             )
@@ -227,6 +244,58 @@ def _lowest_gap(dsm: Blob, dtm: Blob) -> float | None:
     values = np.ma.compressed(difference)
     values = values[np.abs(values) < 1e4]
     return float(np.percentile(values, 2)) if values.size else None
+
+
+def _lowest_gap_of_points(points: Blob, dtm: Blob, epsg: int) -> float | None:
+    """Second percentile of points less the terrain under them, from at most some 100,000 points spread over the file."""
+    found = []
+    try:
+        with ExitStack() as stack:
+            ground = stack.enter_context(open_geotiff(stack.enter_context(dtm.opener())))
+            path = stack.enter_context(points.opener())
+            grid = grid_of(ground.transform, ground.height, ground.width, epsg, dtm.name)
+            terrain = FileTerrain(ground, grid, 0, 0)
+            with hostile(), laspy.open(path) as reader:
+                step = max(reader.header.point_count // GAP_POINTS, 1)
+                for chunk in reader.chunk_iterator(CHUNK_POINTS):
+                    x, y, z = (np.asarray(v[::step], dtype=np.float64) for v in (chunk.x, chunk.y, chunk.z))
+                    found.append(z - terrain.at(x * MICROMETRES, y * MICROMETRES) / MICROMETRES)
+    except (RasterioError, Unreadable, Refusal):
+        return None  # already recorded by the pass over each file
+    values = np.concatenate(found)
+    values = values[np.abs(values) < 1e4]
+    return float(np.percentile(values, 2)) if values.size else None
+
+
+def _normalised(where: str, findings: Findings) -> None:
+    findings.add(
+        "points.already_above_ground",
+        where,
+        expected=(
+            "points in absolute heights beside a terrain raster",
+            "地形モデルを併せて提出する場合は標高または楕円体高の点群",
+        ),
+        got=("points that are heights above ground", "地上高に変換済みの点群"),
+        todo=(
+            "Leave the dtm out, or hand in the points as they were before normalising.",
+            "dtm を除くか、変換前の点群を提出してください。",
+        ),
+    )
+
+
+def _note_source(manifest: Manifest, findings: Findings) -> None:
+    points = manifest.files["points"]
+    if points.source not in ("", "laser") and "dtm" not in manifest.files:
+        findings.warn(
+            "points.terrain_not_laser",
+            points.path,
+            expected=("a terrain from laser beside such points", "レーザ測量による地形（dtm）の併用"),
+            got=same(points.source),
+            todo=(
+                "Under closed canopy photogrammetry sees no ground; heights are doubtful. Add a dtm from laser.",
+                "写真測量では林冠下の地面が写らないため、高さは不確かです。レーザによるdtmを加えてください。",
+            ),
+        )
 
 
 def _datum(code: str, where: str, got: tuple[str, str], findings: Findings) -> None:

@@ -23,7 +23,8 @@ from mrv.readers.text import decode_text, plain, read_day
 from mrv.survey import Design, VerticalDatum
 
 ROLES = ("plots", "sample_plots", "trees", "actions", "chm", "dsm", "dtm", "points", "ortho")
-WAYS: tuple[tuple[str, ...], ...] = (("chm",), ("dsm", "dtm"), ("points",))
+WAYS: tuple[tuple[str, ...], ...] = (("chm",), ("dsm", "dtm"), ("points",), ("points", "dtm"))
+PITS = ("", "keep", "fill")
 MAX_MANIFEST_BYTES = 1 << 20
 _KEYS = {
     "": {"survey", "files", "design", "plots", "note"},
@@ -53,6 +54,7 @@ class FileEntry:
     vertical_datum: VerticalDatum | None = None
     source: str = ""
     crs: str = ""
+    pits: str = ""
 
 
 @dataclass(frozen=True)
@@ -263,7 +265,10 @@ def _entry(role: str, value: object, findings: Findings) -> FileEntry | None:
     if not isinstance(value, dict) or not isinstance(value.get("path"), str):
         _field(f"files.{role}", 'a name or {path = "…"}', 'ファイル名または {path = "…"}', value, findings)
         return None
-    strange = sorted(set(value) - {"path", "unit", "vertical_datum", "source", "crs", "note"})
+    known = {"path", "unit", "vertical_datum", "source", "crs", "note"} | (
+        {"pits"} if role == "points" else set()
+    )
+    strange = sorted(set(value) - known)
     if strange:
         _field(
             f"files.{role}",
@@ -278,12 +283,16 @@ def _entry(role: str, value: object, findings: Findings) -> FileEntry | None:
         if datum is None:
             words = "ellipsoidal | tokyo_peil | other"
             _field(f"files.{role}.vertical_datum", words, words, value["vertical_datum"], findings)
+    pits = plain(value.get("pits", "")).lower()
+    if pits not in PITS:
+        _field(f"files.{role}.pits", "keep | fill", "keep | fill", value["pits"], findings)
     return FileEntry(
         path=value["path"],
         unit=plain(value.get("unit", "m")).lower(),
         vertical_datum=datum,
         source=plain(value.get("source", "")).lower(),
         crs=plain(value.get("crs", "")),
+        pits=pits,
     )
 
 
@@ -313,17 +322,15 @@ def _present(role: str, entry: FileEntry, files: Mapping[str, Blob], findings: F
 
 
 def _one_way(table: Mapping[str, Any], findings: Findings) -> None:
-    given = [" + ".join(way) for way in WAYS if any(role in table for role in way)]
-    half = ("dsm" in table) != ("dtm" in table)
-    if len(given) == 1 and not half:
+    if {r for r in ("chm", "dsm", "dtm", "points") if r in table} in map(set, WAYS):
         return
     got = ", ".join(r for r in ("chm", "dsm", "dtm", "points") if r in table)
     findings.add(
         "manifest.canopy",
         f"{MANIFEST} files",
         expected=(
-            "canopy heights in exactly one way: chm, dsm + dtm, or points",
-            "樹冠高の与え方は1通り（chm、dsm＋dtm、points のいずれか）",
+            "canopy heights in exactly one way: chm, dsm + dtm, points, or points + dtm",
+            "樹冠高の与え方は1通り（chm、dsm＋dtm、points、points＋dtm のいずれか）",
         ),
         got=(got or "none", got or "なし"),
         todo=(

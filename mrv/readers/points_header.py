@@ -35,8 +35,15 @@ def check_points(
     zones: Sequence[tuple[str, Rings]],
     findings: Findings,
     pixels: bool = True,
+    own_ground: bool = True,
 ) -> PointFacts | None:
-    """Check a point cloud; record what is wrong, None where it cannot be used."""
+    """Check a point cloud; record what is wrong, None where it cannot be used.
+
+    Parameters
+    ----------
+    own_ground : bool
+        Whether its own ground points are the terrain: not where a terrain raster comes with it.
+    """
     with blob.opener() as path:
         with path.open("rb") as file:
             if file.read(4) != b"LASF":
@@ -44,7 +51,7 @@ def check_points(
                 return None
         try:
             with hostile(), laspy.open(path) as reader:
-                facts = _read(reader, blob.name, crs, epsg, findings, pixels)
+                facts = _read(reader, blob.name, crs, epsg, findings, pixels, own_ground)
         except Unreadable as error:
             _damaged(blob.name, str(error), findings)
             return None
@@ -54,7 +61,7 @@ def check_points(
 
 
 def _read(
-    reader: laspy.LasReader, name: str, crs: CRS, epsg: int, findings: Findings, every: bool
+    reader: laspy.LasReader, name: str, crs: CRS, epsg: int, findings: Findings, every: bool, own_ground: bool
 ) -> PointFacts | None:
     header = reader.header
     if not 0 < header.point_count <= MAX_POINTS:
@@ -87,13 +94,16 @@ def _read(
         if seen != header.point_count:
             _damaged(name, f"{seen} of {header.point_count} points", findings)
             return None
-        if ground < 10:
+        if own_ground and ground < 10:
             findings.add(
                 "points.no_ground",
                 name,
                 expected=("points classified as ground (class 2)", "地面に分類された点（クラス2）"),
                 got=(f"{ground} of {seen}", f"{seen}点中{ground}点"),
-                todo=("Classify the ground first.", "先に地面を分類してください。"),
+                todo=(
+                    "Classify the ground first, or hand in a terrain raster (dtm) with the points.",
+                    "地面を分類するか、点群とともに地形モデル（dtm）を提出してください。",
+                ),
             )
         findings.note(
             name, (f"{seen:,} points, {ground:,} on the ground", f"{seen:,}点（うち地面{ground:,}点）")

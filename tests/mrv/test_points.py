@@ -11,7 +11,9 @@ import rasterio
 
 from mrv.errors import Refusal
 from mrv.geometry import Grid, grid_of
-from mrv.points import chm_from_points, point_density, points_above_ground, without_pits
+from mrv.pits import without_pits
+from mrv.point_density import point_density
+from mrv.points import chm_from_points, points_above_ground
 
 NODATA = -(2**31)
 HEIGHT_M = 7.25

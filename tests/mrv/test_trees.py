@@ -13,7 +13,8 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 from models.treetops import CrownWindow, match_treetops, smooth
 from mrv.canopy import quantise_heights, read_metres
 from mrv.geometry import Grid, grid_of
-from mrv.points import chm_from_points, without_pits
+from mrv.pits import without_pits
+from mrv.points import chm_from_points
 from mrv.trees import TreetopSettings, find_treetops, smoothing_passes
 
 NODATA = -(2**31)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from models.simulator.canopy import Crowns, Frame, Sensor, sense, surface
 from models.simulator.crew import Crew, Readings, draw_cells, measure
 from models.simulator.draws import Draws
-from models.simulator.site import Site, Surroundings, crowns_at, simulate_trees, surroundings
+from models.simulator.satellite import Cover, SatelliteSensor, Scene, canopy_cover, see
+from models.simulator.site import Site, Surroundings, View, crowns_at, look, simulate_trees, surroundings
 from models.simulator.stand import ALIVE, CUT, DEAD, THINNED, Stand, Treatment, Trees
 from models.simulator.truth import COMPONENTS, PlotTruth, Science, plot_truth, true_co2_g
 
@@ -20,12 +21,15 @@ __all__ = [
     "CUT",
     "DEAD",
     "THINNED",
+    "Cover",
     "Crew",
     "Crowns",
     "Draws",
     "Frame",
     "PlotTruth",
     "Readings",
+    "SatelliteSensor",
+    "Scene",
     "Science",
     "Sensor",
     "Site",
@@ -33,10 +37,14 @@ __all__ = [
     "Surroundings",
     "Treatment",
     "Trees",
+    "View",
+    "canopy_cover",
     "crowns_at",
     "draw_cells",
+    "look",
     "measure",
     "plot_truth",
+    "see",
     "sense",
     "simulate_trees",
     "surface",

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
+from models.checks import quantity
 from models.simulator.draws import Draws, FloatArray
 
 FloatRaster = NDArray[np.float32]
@@ -143,6 +145,13 @@ class Sensor:
         Standard deviation by pixel.
     pit_share : float
         Share of canopy pixels where the beam fell through.
+    smooth_m : float
+        Standard deviation of the blur of a photogrammetric surface, m; 0 for laser.
+
+    Raises
+    ------
+    OutOfRange
+        If a figure is no number, or a spread or share out of range.
     """
 
     height_bias_m: float
@@ -150,15 +159,25 @@ class Sensor:
     shift_y_m: float
     noise_m: float = 0.08
     pit_share: float = 0.004
+    smooth_m: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("height_bias_m", "shift_x_m", "shift_y_m"):
+            quantity(name, getattr(self, name), low=float("-inf"))
+        quantity("noise_m", self.noise_m, above=False)
+        quantity("pit_share", self.pit_share, above=False, high=1.0)
+        quantity("smooth_m", self.smooth_m, above=False)
 
 
 def sense(canopy_m: FloatRaster, frame: Frame, sensor: Sensor, draws: Draws, stage: str) -> FloatRaster:
-    """Canopy height as measured, whole centimetres: undergrowth, noise, bias and pits added.
+    """Canopy height as measured, whole centimetres: blur, undergrowth, noise, bias and pits added.
 
     Crowns are expected to be shifted already.
     """
     x, y = frame.centres()
     shape = canopy_m.shape
+    if sensor.smooth_m > 0.0:
+        canopy_m = gaussian_filter(canopy_m, sensor.smooth_m / frame.pixel_m, mode="nearest")
     coarse = max(1, round(4.0 / frame.pixel_m))
     low = draws.smooth_field("undergrowth", x[:, ::coarse], y[::coarse], 9.0)
     low = np.repeat(np.repeat(low, coarse, axis=0), coarse, axis=1)[: shape[0], : shape[1]]

@@ -26,7 +26,6 @@ from models.simulator.stand import (
 
 NEIGHBOURS = 8
 BREAST_HEIGHT_M = 1.3
-SEEDLINGS_PER_HA = 2500.0
 # Ground-based trials put the mean yearly growth of a season within some 8 % of the long run.
 SEASON_SD = 0.08
 
@@ -48,9 +47,11 @@ class Crowding:
 
 
 def crowding(trees: Trees) -> Crowding:
-    """Crowding of trees that all stand."""
+    """Crowding of trees that all stand; one that stands alone is neither large nor crowded."""
+    if len(trees) < 2:
+        return Crowding(np.ones(len(trees)), np.ones(len(trees)))
     xy = np.stack([trees.x_m, trees.y_m], axis=1)
-    distance, index = cKDTree(xy).query(xy, k=NEIGHBOURS + 1)
+    distance, index = cKDTree(xy).query(xy, k=min(NEIGHBOURS + 1, len(trees)))
     size = trees.dbh_cm / np.maximum(trees.dbh_cm[index[:, 1:]].mean(axis=1), 0.5)
     density = 1.0 / np.maximum(distance[:, -1], 0.5) ** 2
     mean = plot_mean(density, trees.plot)
@@ -74,6 +75,8 @@ def grow_season(
     """
     season = 1 + SEASON_SD * draws.one_normal(f"season/{year}")
     up = np.flatnonzero(trees.standing)
+    if not up.size:
+        return trees
     now = trees.take(up)
     mature = np.array([stands[p].planted_year for p in now.plot]) == now.planted_year
     near = crowding(now)
@@ -135,6 +138,9 @@ def treat(trees: Trees, treatment: Treatment, index: int, draws: Draws) -> Trees
         return replace(trees, status=status)
     name = f"thin/{treatment.plot_id}"
     now = trees.take(mine)
+    if treatment.line_m > 0.0:
+        status[mine[_in_lines(now, treatment, draws)]] = THINNED
+        return replace(trees, status=status)
     rank = np.argsort(np.argsort(now.dbh_cm)) / max(mine.size - 1, 1)
     uneven = 0.12 * draws.smooth_field(name, now.x_m, now.y_m, 40.0)
     score = 2.0 * treatment.from_below * (1 - rank) + uneven + 1.1 * draws.uniform(name, mine.size)
@@ -143,20 +149,36 @@ def treat(trees: Trees, treatment: Treatment, index: int, draws: Draws) -> Trees
     return replace(trees, status=status)
 
 
+def _in_lines(trees: Trees, treatment: Treatment, draws: Draws) -> NDArray[np.bool_]:
+    """Trees that stand in felled lines: of all lines across the plot, the share that was ordered, evenly spread."""
+    angle = float(draws.uniform(f"thin/{treatment.plot_id}/line", 1)[0]) * np.pi
+    across = trees.x_m * np.cos(angle) + trees.y_m * np.sin(angle)
+    line = np.floor((across - across.min(initial=np.inf)) / treatment.line_m)
+    return np.asarray(
+        np.floor((line + 1) * treatment.stems_ratio) > np.floor(line * treatment.stems_ratio), dtype=np.bool_
+    )
+
+
 def replant(
     trees: Trees,
     stand: Stand,
     index: int,
-    area_ha: float,
+    treatment: Treatment,
     year: int,
     species: Mapping[str, int],
     draws: Draws,
 ) -> Trees:
-    """Seedlings set in spring of `year`, and two sprouts on every other stump of the cut (再造林・萌芽)."""
+    """Seedlings set in spring of `year`, and two sprouts on every other stump of the cut (再造林・萌芽).
+
+    Sprouts are of the felled species, seedlings of the one the treatment names.
+    """
     name = f"replant/{stand.plot_id}"
     stumps = np.flatnonzero((trees.status == CUT) & (trees.plot == index))[::2].repeat(2)
     sprout_xy = draws.normal(f"{name}/sprout", 2 * stumps.size).reshape(2, -1) * 0.25
-    seedlings = replace(stand, origin="plantation", planted_year=year, stems_per_ha=SEEDLINGS_PER_HA)
+    seedlings = replace(
+        stand, origin="plantation", planted_year=year, stems_per_ha=treatment.seedlings_per_ha
+    )
+    set_out = species[stand.species if treatment.replant_species is None else treatment.replant_species]
     new = planting_rows(seedlings, draws, name)
     x = np.concatenate([trees.x_m[stumps] + sprout_xy[0], new[0]])
     y = np.concatenate([trees.y_m[stumps] + sprout_xy[1], new[1]])
@@ -166,7 +188,7 @@ def replant(
         x_m=x,
         y_m=y,
         plot=np.full(n, index, dtype=np.int16),
-        species=np.full(n, species[stand.species], dtype=np.int8),
+        species=np.where(np.arange(n) < sprouts, species[stand.species], set_out).astype(np.int8),
         planted_year=np.full(n, year, dtype=np.int16),
         dbh_cm=np.zeros(n),
         height_m=np.where(np.arange(n) < sprouts, 0.8, 0.45) * size,

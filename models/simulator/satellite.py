@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import shift
 
+from models.checks import quantity
+from models.errors import OutOfRange
 from models.simulator.draws import Draws, FloatArray
 
 BANDS = ("B04", "B8A", "B11", "B12")
@@ -48,13 +51,86 @@ class Scene:
     cloud_share: float
 
 
+@dataclass(frozen=True)
+class SatelliteSensor:
+    """Errors of one pass.
+
+    Attributes
+    ----------
+    noise : float
+        Standard deviation by cell and band, relative.
+    light : float
+        Standard deviation shared by a scene's cells and bands, relative: haze and sun.
+    shift_rows, shift_cols : float
+        Co-registration error, cells: what stands at (r, c) is seen at (r + rows, c + cols).
+    """
+
+    noise: float = 0.018
+    light: float = 0.025
+    shift_rows: float = 0.0
+    shift_cols: float = 0.0
+
+    def __post_init__(self) -> None:
+        quantity("noise", self.noise, above=False)
+        quantity("light", self.light, above=False)
+        quantity("shift_rows", self.shift_rows, low=float("-inf"))
+        quantity("shift_cols", self.shift_cols, low=float("-inf"))
+
+
+def canopy_cover(
+    height_m: NDArray[np.floating], leaf_kept: FloatArray, pixels_per_cell: int, canopy_from_m: float = 2.0
+) -> tuple[FloatArray, FloatArray]:
+    """Evergreen and deciduous cover of satellite cells, from a canopy surface.
+
+    Parameters
+    ----------
+    height_m : ndarray, shape (rows, cols)
+    leaf_kept : ndarray, shape (rows, cols)
+        Share of the leaves of the crown in each pixel that stays in winter, 0 to 1.
+    pixels_per_cell : int
+        Along one side; rows and columns that fill no cell are left out.
+    canopy_from_m : float
+        Height from which a pixel is canopy.
+
+    Returns
+    -------
+    (ndarray, ndarray), each of shape (rows // pixels_per_cell, cols // pixels_per_cell)
+        Shares, 0 to 1.
+
+    Raises
+    ------
+    OutOfRange
+        If the shapes differ, or hold no whole cell.
+    """
+    step = int(quantity("pixels_per_cell", pixels_per_cell, low=1, above=False))
+    rows, cols = (n // step for n in height_m.shape)
+    if height_m.shape != leaf_kept.shape or not rows * cols:
+        raise OutOfRange(
+            en=f"expected a canopy and its leaves of one shape and at least {step} pixels each way, got {height_m.shape} and {leaf_kept.shape}",
+            ja=f"樹冠面と葉の残存率は同じ大きさで縦横{step}画素以上が必要ですが、{height_m.shape}と{leaf_kept.shape}でした",
+        )
+    tall = height_m > canopy_from_m
+    used = (slice(0, rows * step), slice(0, cols * step))
+    evergreen, deciduous = (
+        (tall * share)[used].reshape(rows, step, cols, step).mean(axis=(1, 3))
+        for share in (leaf_kept, 1 - leaf_kept)
+    )
+    return evergreen, deciduous
+
+
 def greenness(day_of_year: int) -> float:
     """Season as a number: 1 in high summer, 0 in late winter."""
     return float(0.5 - 0.5 * np.cos(2 * np.pi * (day_of_year - 35) / 365.25))
 
 
 def see(
-    cover: Cover, day_of_year: int, cloud_share: float, texture: FloatArray, draws: Draws, stage: str
+    cover: Cover,
+    day_of_year: int,
+    cloud_share: float,
+    texture: FloatArray,
+    draws: Draws,
+    stage: str,
+    sensor: SatelliteSensor | None = None,
 ) -> Scene:
     """One scene of the given cover, with haze, noise, clouds and their shadows.
 
@@ -64,7 +140,10 @@ def see(
         Share of cells under cloud, roughly.
     texture : ndarray, shape (rows, cols)
         Lasting differences between cells, mean 0, relative.
+    sensor : SatelliteSensor, optional
+        Errors of the pass; by default the usual noise and no shift.
     """
+    eye = SatelliteSensor() if sensor is None else sensor
     green = greenness(day_of_year)
     leaf = float(np.clip((green - 0.2) / 0.45, 0, 1))
     evergreen = EVERGREEN_WINTER + green * (EVERGREEN_SUMMER - EVERGREEN_WINTER)
@@ -80,8 +159,12 @@ def see(
     )
     shape = bare.shape
     noise = draws.normal(f"{stage}/noise", 4 * bare.size).reshape(*shape, 4)
-    light = 1 + 0.025 * draws.normal(f"{stage}/light", 1)
-    mixed = mixed * (1 + texture[..., None]) * (1 + 0.018 * noise) * light
+    light = 1 + eye.light * draws.normal(f"{stage}/light", 1)
+    mixed = mixed * (1 + texture[..., None])
+    if (eye.shift_rows, eye.shift_cols) != (0.0, 0.0):
+        mixed = shift(mixed, (eye.shift_rows, eye.shift_cols, 0.0), order=1, mode="nearest")
+        bare = shift(bare, (eye.shift_rows, eye.shift_cols), order=1, mode="nearest")
+    mixed = mixed * (1 + eye.noise * noise) * light
     cloud, shadow, thin = _clouds(shape, cloud_share, draws, stage)
     mixed = np.where(shadow[..., None], mixed * 0.42, mixed)
     veil = np.where(cloud, 0.92, np.where(thin, 0.25, 0.0))[..., None]

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from models.simulator.canopy import Crowns, Frame, crowns_of
+from models.simulator.canopy import Crowns, FloatRaster, Frame, Sensor, crowns_of, sense, surface
 from models.simulator.draws import Draws, FloatArray
 from models.simulator.dynamics import grow_season, replant, treat
 from models.simulator.stand import Stand, Treatment, Trees, inside, join, plant
@@ -58,9 +58,8 @@ def simulate_trees(site: Site, draws: Draws) -> tuple[Trees, Trees]:
         for treatment in sorted((t for t in site.treatments if t.season == year), key=lambda t: t.plot_id):
             index = next(i for i, s in enumerate(site.stands) if s.plot_id == treatment.plot_id)
             now = treat(now, treatment, index, draws)
-            if treatment.kind == "cut":
-                stand, area = site.stands[index], site.areas_ha[index]
-                now = replant(now, stand, index, area, year, species, draws)
+            if treatment.kind == "cut" and treatment.replant:
+                now = replant(now, site.stands[index], index, treatment, year, species, draws)
         now = grow_season(now, site.stands, site.areas_ha, year, draws)
     return first, now
 
@@ -125,6 +124,53 @@ def crowns_at(
     )
     kind = np.concatenate([up.species, np.where(around.conifer, -2, -1)]).astype(np.int8)
     return crowns, kind
+
+
+@dataclass(frozen=True)
+class View:
+    """A site seen from above at one date.
+
+    Attributes
+    ----------
+    chm_m : ndarray of float32, shape (rows, cols)
+        As measured.
+    true_m : ndarray of float32, shape (rows, cols)
+        Crown surface without sensor errors, at the sensor's idea of place.
+    kind : ndarray of int8, shape (rows, cols)
+        Species of the crown in each pixel as of `crowns_at`, -9 where none.
+    owner : ndarray of int32, shape (rows, cols)
+        Crown in each pixel, -1 where none.
+    """
+
+    chm_m: FloatRaster
+    true_m: FloatRaster
+    kind: NDArray[np.int8]
+    owner: NDArray[np.int32]
+
+
+def look(
+    site: Site,
+    trees: Trees,
+    around: Surroundings,
+    elapsed: float,
+    frame: Frame,
+    sensor: Sensor,
+    draws: Draws,
+    stage: str,
+) -> View:
+    """What a flight sees of the site: crowns at the sensor's shift, their surface, its errors.
+
+    Parameters
+    ----------
+    elapsed : float
+        As of `crowns_at`.
+    stage : str
+        Names the flight's own noise.
+    """
+    crowns, kinds = crowns_at(site, trees, around, elapsed, (sensor.shift_x_m, sensor.shift_y_m))
+    true_m, owner = surface(crowns, frame)
+    kind = np.where(owner >= 0, kinds[np.maximum(owner, 0)], np.int8(-9)).astype(np.int8)
+    return View(sense(true_m, frame, sensor, draws, stage), true_m, kind, owner)
 
 
 def _grown(ring: Sequence[tuple[float, float]], by_m: float) -> list[tuple[float, float]]:

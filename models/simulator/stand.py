@@ -9,7 +9,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import pdtr, pdtrik
 
+from models.checks import quantity
 from models.growth import DensityDiagram, HeightCurve, stand_state
 from models.simulator.draws import Draws, FloatArray
 
@@ -25,8 +27,8 @@ class Stand:
     ----------
     ring_m : sequence of (x, y)
         Outline in metres of the site's own frame.
-    origin : {"plantation", "coppice"}
-        Rows with jitter (人工林), or clusters of shoots on stools (萌芽林).
+    origin : {"plantation", "coppice", "natural"}
+        Rows with jitter (人工林), clusters of shoots on stools (萌芽林), or seeded stems at random or in groups (天然林).
     planted_year : int
         Year of planting, or of the last coppice cut.
     stems_per_ha : float
@@ -37,17 +39,33 @@ class Stand:
         Gives mean diameter from height and stems; None where none is published (broadleaves).
     coppice_dbh_cm_per_m : float
         Mean diameter per metre of height where there is no diagram.
+    trees_per_group : float
+        Mean stems of a group of a natural stand; 1 puts every stem by itself, at random.
+    group_radius_m : float
+        Standard deviation, east and north, of a group's stems about its middle.
+
+    Raises
+    ------
+    OutOfRange
+        If the stems, a group's mean or its radius are out of range or no numbers.
     """
 
     plot_id: str
     ring_m: Ring
     species: str
-    origin: Literal["plantation", "coppice"]
+    origin: Literal["plantation", "coppice", "natural"]
     planted_year: int
     stems_per_ha: float
     curve: HeightCurve
     diagram: DensityDiagram | None = None
     coppice_dbh_cm_per_m: float = 1.05
+    trees_per_group: float = 1.0
+    group_radius_m: float = 2.5
+
+    def __post_init__(self) -> None:
+        quantity(f"{self.plot_id}: stems_per_ha", self.stems_per_ha)
+        quantity(f"{self.plot_id}: trees_per_group", self.trees_per_group, low=1.0, above=False)
+        quantity(f"{self.plot_id}: group_radius_m", self.group_radius_m, above=False)
 
     def dominant_height_m(self, year: int) -> float:
         """Height of the tallest trees after the growing season of `year`, m."""
@@ -68,11 +86,23 @@ class Treatment:
     Attributes
     ----------
     kind : {"thin", "cut"}
-        間伐, or 主伐 followed by replanting.
+        間伐, or 主伐 of the whole plot, followed by replanting unless `replant` is false.
     stems_ratio : float
-        Share of stems taken.
+        Share of stems taken, 0 to 1.
     from_below : float
-        0: every tree alike; 1: mostly the small ones (下層間伐).
+        0: every tree alike; 1: mostly the small ones (下層間伐); -1: mostly the large ones (上層間伐).
+    line_m : float
+        Width of the lines that fall whole in a line thinning (列状間伐), m; 0: single trees are chosen.
+    replant : bool
+        Whether seedlings are set in the spring after a cut (再造林).
+    seedlings_per_ha : float
+    replant_species : str or None
+        Species of the seedlings; None: the plot's own.
+
+    Raises
+    ------
+    OutOfRange
+        If a share, width or number is out of range or no number.
     """
 
     plot_id: str
@@ -80,6 +110,16 @@ class Treatment:
     kind: Literal["thin", "cut"]
     stems_ratio: float
     from_below: float = 0.5
+    line_m: float = 0.0
+    replant: bool = True
+    seedlings_per_ha: float = 2500.0
+    replant_species: str | None = None
+
+    def __post_init__(self) -> None:
+        quantity(f"{self.plot_id}: stems_ratio", self.stems_ratio, above=False, high=1.0)
+        quantity(f"{self.plot_id}: from_below", self.from_below, low=-1.0, above=False, high=1.0)
+        quantity(f"{self.plot_id}: line_m", self.line_m, above=False)
+        quantity(f"{self.plot_id}: seedlings_per_ha", self.seedlings_per_ha)
 
     @property
     def season(self) -> int:
@@ -160,7 +200,7 @@ def site_quality(draws: Draws, x_m: FloatArray, y_m: FloatArray) -> FloatArray:
 def plant(stand: Stand, index: int, species: Mapping[str, int], year: int, draws: Draws) -> Trees:
     """Trees of one stand after the growing season of `year`."""
     name = f"plant/{stand.plot_id}"
-    place = planting_rows if stand.origin == "plantation" else _stools
+    place = {"plantation": planting_rows, "coppice": _stools, "natural": _seeded}[stand.origin]
     x, y = place(stand, draws, name)
     n = x.size
     quality = site_quality(draws, x, y)
@@ -232,3 +272,29 @@ def _stools(stand: Stand, draws: Draws, name: str) -> tuple[FloatArray, FloatArr
     x, y = x0 + lean[0], y0 + lean[1]
     keep = inside(stand.ring_m, x, y)
     return x[keep], y[keep]
+
+
+def _seeded(stand: Stand, draws: Draws, name: str) -> tuple[FloatArray, FloatArray]:
+    """Stems at random, or in groups about random middles (a Thomas process, Thomas 1949)."""
+    grouped = stand.trees_per_group > 1.0
+    margin = 3.0 * stand.group_radius_m if grouped else 0.0
+    ring = np.array(stand.ring_m)
+    low, high = ring.min(axis=0) - margin, ring.max(axis=0) + margin
+    expected = stand.stems_per_ha * float(np.prod(high - low)) / 1e4 / stand.trees_per_group
+    middles = int(_poisson(draws.uniform(f"{name}/groups", 1), expected)[0])
+    at = draws.uniform(f"{name}/middle", 2 * middles).reshape(2, -1)
+    x, y = low[0] + at[0] * (high - low)[0], low[1] + at[1] * (high - low)[1]
+    if grouped:
+        many = _poisson(draws.uniform(f"{name}/many", middles), stand.trees_per_group)
+        x, y = np.repeat(x, many), np.repeat(y, many)
+        away = draws.normal(f"{name}/away", 2 * x.size).reshape(2, -1) * stand.group_radius_m
+        x, y = x + away[0], y + away[1]
+    keep = inside(stand.ring_m, x, y)
+    return x[keep], y[keep]
+
+
+def _poisson(uniform: FloatArray, mean: float) -> NDArray[np.int64]:
+    """Counts of a Poisson distribution, by its inverse."""
+    above = np.ceil(np.nan_to_num(pdtrik(uniform, mean)))
+    below = np.maximum(above - 1.0, 0.0)
+    return np.asarray(np.where(pdtr(below, mean) >= uniform, below, above), dtype=np.int64)

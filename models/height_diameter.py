@@ -31,7 +31,7 @@ FORMS: tuple[Form, ...] = get_args(Form)
 PARAMETERS: Mapping[Form, int] = {"log1": 2, "log2": 3, "weibull": 3, "michaelis": 2}
 LOG_FORMS: tuple[Form, ...] = ("log1", "log2")
 FEW_PAIRS, FEW_PARAMETERS, SPARE_PAIRS = 20, 2, 3
-FEWEST_GROUPS = 3
+FEWEST_GROUPS = 2
 REFINEMENTS = 4
 FOLDS = 10
 DIGITS = 7
@@ -235,7 +235,7 @@ def displacements(
     Raises
     ------
     OutOfRange
-        If there are fewer than 3 groups, or one of them holds what decides a coefficient.
+        If there are fewer than 2 groups, or one of them holds what decides a coefficient.
 
     References
     ----------

@@ -43,7 +43,7 @@ from mrv.results import HeightCurve
 
 MM_PER_CM, MM_PER_M = 10.0, 1000.0
 FEWEST_PAIRS, FEWEST_SAMPLE_PLOTS = 10, 3
-"""Measured heights that a species needs at a date, and sample plots that they stand on."""
+"""Measured heights that a species needs at a date, and sample plots that they stand on; on two sample plots, so many on each."""
 FACTOR_PAIRS = 4
 """Measured heights from which on a sample plot has a factor of its own."""
 THICKEST_RATIO = 1.3
@@ -118,6 +118,14 @@ class SpeciesCurve:
         )
 
 
+def enough(known: Pairs) -> bool:
+    """Whether measured pairs suffice for a curve and its error."""
+    _, counts = np.unique(known.sample_plot_id, return_counts=True)
+    if counts.size >= FEWEST_SAMPLE_PLOTS:
+        return int(counts.sum()) >= FEWEST_PAIRS
+    return counts.size == 2 and int(counts.min()) >= FEWEST_PAIRS
+
+
 def species_curve(pairs: Pairs, keep: Form | None = None) -> SpeciesCurve:
     """Fit the curve of one species at one date.
 
@@ -129,14 +137,14 @@ def species_curve(pairs: Pairs, keep: Form | None = None) -> SpeciesCurve:
     Raises
     ------
     OutOfRange
-        Below 10 measured heights or 3 sample plots with any, or if no form fits.
+        Unless 10 heights are measured on 3 sample plots or more, or 10 on each of two; or if no form fits.
     """
     known = pairs.of(pairs.measured)
     plots = sorted(set(known.sample_plot_id.tolist()))
-    if known.dbh_mm.size < FEWEST_PAIRS or len(plots) < FEWEST_SAMPLE_PLOTS:
+    if not enough(known):
         raise OutOfRange(
-            en=f"expected {FEWEST_PAIRS} measured heights on {FEWEST_SAMPLE_PLOTS} sample plots or more, got {known.dbh_mm.size} on {len(plots)}; measure more heights",
-            ja=f"{FEWEST_SAMPLE_PLOTS}か所以上の標準地で{FEWEST_PAIRS}本以上の樹高の実測が必要ですが、{len(plots)}か所・{known.dbh_mm.size}本でした。樹高をさらに測ってください",
+            en=f"expected {FEWEST_PAIRS} measured heights on {FEWEST_SAMPLE_PLOTS} sample plots or more (or on each of two), got {known.dbh_mm.size} on {len(plots)}; measure more heights",
+            ja=f"{FEWEST_SAMPLE_PLOTS}か所以上の標準地で{FEWEST_PAIRS}本以上（2か所なら各{FEWEST_PAIRS}本）の樹高の実測が必要ですが、{len(plots)}か所・{known.dbh_mm.size}本でした。樹高をさらに測ってください",
         )
     d, h = known.dbh_mm / MM_PER_CM, known.height_mm / MM_PER_M
     choice = _choose(d, h, known.sample_plot_id, keep)

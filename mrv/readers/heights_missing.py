@@ -15,6 +15,7 @@ from mrv.height_curves import (
     THICKEST_RATIO,
     Pairs,
     SpeciesCurve,
+    enough,
     odd_heights,
     species_curve,
 )
@@ -79,13 +80,13 @@ def _too_few(group: _Species, name: str, reason: OutOfRange, findings: Findings)
     first, rows = group.rows_of(group.blank)
     known = group.pairs.of(group.pairs.measured)
     plots = len(set(known.sample_plot_id.tolist()))
-    few = known.dbh_mm.size < FEWEST_PAIRS or plots < FEWEST_SAMPLE_PLOTS
+    few = not enough(known)
     findings.add(
         "trees.heights_too_few",
         f"{name} row {first}, height_m",
         expected=(
-            f"the height of every {group.name}, or {FEWEST_PAIRS} measured ones on {FEWEST_SAMPLE_PLOTS} sample plots for a height curve",
-            f"{group.name} 全立木の樹高、または樹高曲線のための実測（{FEWEST_SAMPLE_PLOTS}標準地以上で{FEWEST_PAIRS}本以上）",
+            f"the height of every {group.name}, or {FEWEST_PAIRS} measured ones on {FEWEST_SAMPLE_PLOTS} sample plots (or on each of two) for a height curve",
+            f"{group.name} 全立木の樹高、または樹高曲線のための実測（{FEWEST_SAMPLE_PLOTS}標準地以上で{FEWEST_PAIRS}本以上、2標準地なら各{FEWEST_PAIRS}本）",
         ),
         got=(
             f"{known.dbh_mm.size} measured on {plots} sample plots, blank in rows {rows[0]}"
@@ -131,8 +132,8 @@ def _note(group: _Species, curve: SpeciesCurve, name: str, findings: Findings) -
     findings.note(
         name,
         (
-            f"{group.name}: heights of {blank} of {count} trees come from a curve ({fitted.form}, {fitted.pairs} measured trees of {low:.1f} to {high:.1f} cm on {len(curve.displacements)} sample plots, residual ± {fitted.residual_sd_m:.1f} m); {outside} of them are outside those diameters",
-            f"{group.name}: {count}本中{blank}本の樹高は樹高曲線から（{fitted.form}、{len(curve.displacements)}標準地・実測{fitted.pairs}本・直径{low:.1f}～{high:.1f} cm、残差 ± {fitted.residual_sd_m:.1f} m）。うち{outside}本は直径の範囲外",
+            f"{group.name}: heights of {blank} of {count} trees come from a curve ({fitted.pairs} measured trees of {low:.1f} to {high:.1f} cm on {len(curve.displacements)} sample plots, residual ± {fitted.residual_sd_m:.1f} m); {outside} of them are outside those diameters",
+            f"{group.name}: {count}本中{blank}本の樹高は樹高曲線から（{len(curve.displacements)}標準地・実測{fitted.pairs}本・直径{low:.1f}～{high:.1f} cm、残差 ± {fitted.residual_sd_m:.1f} m）。うち{outside}本は直径の範囲外",
         ),
     )
 

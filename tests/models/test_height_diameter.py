@@ -206,11 +206,11 @@ def test_displacements_are_those_of_leaving_each_plot_out(form):
             assert linear == pytest.approx(shift, abs=0.01)
 
 
-def test_displacements_need_three_plots_and_no_plot_that_decides_alone():
+def test_displacements_need_two_plots_and_no_plot_that_decides_alone():
     d, h = made_up(30)
     curve = fit_height_curve("log1", d, h)
-    with pytest.raises(OutOfRange, match="3 sample plots"):
-        displacements(curve, d, h, np.arange(30) % 2)
+    with pytest.raises(OutOfRange, match="2 sample plots"):
+        displacements(curve, d, h, np.zeros(30))
     d[2:] = 20.0
     plots = np.array(["A", "A", *("B" for _ in range(14)), *("C" for _ in range(14))])
     with pytest.raises(OutOfRange, match="all of them on A"):

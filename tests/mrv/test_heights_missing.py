@@ -96,6 +96,13 @@ def test_a_felled_tree_needs_no_height_and_no_curve(survey_folder, tables):
     assert "come from a curve" not in render(plan)
 
 
+def test_ten_heights_on_each_of_two_sample_plots_are_enough(survey_folder, tables):
+    plan = plan_intake(
+        put(survey_folder, blank(hinoki_rows(), range(2, 22))), PROJECT, KnownSurveys(), tables
+    )
+    assert plan.accepted, render(plan)
+
+
 def other_species(rows: Rows) -> Rows:
     for row in rows[1:6]:
         row[SPECIES] = "sugi"
@@ -108,16 +115,16 @@ TOO_FEW: list[tuple[str, Callable[[], Rows], str, list[str]]] = [
         lambda: blank(hinoki_rows(), range(2, 33)),
         "trees.csv row 2, height_m",
         [
-            "every hinoki, or 10 measured ones on 3 sample plots",
+            "every hinoki, or 10 measured ones on 3 sample plots (or on each of two)",
             "9 measured on 1 sample plots",
             "(31 in all)",
         ],
     ),
     (
-        "ten measured heights on two sample plots",
-        lambda: blank(hinoki_rows(), [*range(2, 27), *range(37, 42)]),
+        "nineteen measured heights on two sample plots",
+        lambda: blank(hinoki_rows(), [*range(2, 22), 30]),
         "trees.csv row 2, height_m",
-        ["10 measured on 2 sample plots"],
+        ["19 measured on 2 sample plots"],
     ),
     (
         "all heights of one species",
@@ -142,7 +149,10 @@ def test_too_few_heights_are_refused_with_species_pairs_and_rows(rows, where, sa
     assert problem.where == where
     for text in said:
         assert text in problem.en
-    assert "樹高曲線のための実測（3標準地以上で10本以上）" in problem.ja and "追加で測って" in problem.ja
+    assert (
+        "樹高曲線のための実測（3標準地以上で10本以上、2標準地なら各10本）" in problem.ja
+        and "追加で測って" in problem.ja
+    )
 
 
 @pytest.mark.parametrize("text", ["高い", "n/a", "0", "-", "18m", "#N/A", "−3"])

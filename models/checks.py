@@ -122,6 +122,23 @@ def table(name: str, values: ArrayLike | None, n: int) -> _F:
     return array
 
 
+def length(name: str, values: object) -> int:
+    """Rows of anything list-like.
+
+    Raises
+    ------
+    OutOfRange
+        If it has none.
+    """
+    try:
+        return len(values)  # type: ignore[arg-type]  # asked for below
+    except TypeError as reason:
+        raise OutOfRange(
+            en=f"{name}: expected a list or array, got {_shown(values)}.",
+            ja=f"{name}: リストまたは配列が必要ですが、{_shown(values)} でした。",
+        ) from reason
+
+
 def means(name: str, values: ArrayLike | None, k: int) -> _F:
     """Population means of `k` covariates: given as they are, shape (k,), or as all units, shape (N, k), and averaged here.
 

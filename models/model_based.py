@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
-from models.checks import column, enough, positive, table
+from models.checks import column, enough, length, positive, table
 from models.errors import OutOfRange
 from models.regression import fit_regression
 from models.sample_estimate import SampleEstimate
@@ -166,7 +166,7 @@ def model_based_mean(
 
 
 def _positions(name: str, xy_m: ArrayLike, n: int | None) -> _F:
-    found = table(name, xy_m, np.shape(np.asarray(xy_m, dtype=object))[0] if n is None else n)
+    found = table(name, xy_m, length(name, xy_m) if n is None else n)
     if found.shape[1] != 2 or found.shape[0] == 0:
         raise OutOfRange(
             en=f"{name}: expected positions of two columns, east and north, got shape {found.shape}.",

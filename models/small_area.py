@@ -247,9 +247,11 @@ def eblup_area(
     _once(names, others)
     enough(m, covariates.shape[1] + 1)
     line = fit_regression(values, covariates)
-    model = AreaModel(values, known, line.basis)
+    middle = float(values.mean())
+    model = AreaModel(values - middle, known, line.basis)
     between = model.between(method)
     loads, covariance = model.solve(between)
+    loads = loads + np.eye(loads.size)[0] * middle
     noise, bias = model.noise(covariance, between, method)
     areas: dict[str, SmallArea] = {}
     for k, name in enumerate(names.tolist()):

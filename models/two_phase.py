@@ -1,7 +1,7 @@
 """Two-phase regression estimators: covariates known everywhere, or at a large first-phase sample only.
 
 Both variances of the forest inventory literature: *external* (the coefficients taken as given) and *g-weight* (their error
-included, robust to a wrong model). Points are single, not clusters.
+included, robust to a wrong model). Points are single; clusters of points are in `models.two_phase_cluster`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.checks import column, labels, means, positive, table
+from models.checks import column, labels, length, means, positive, table
 from models.errors import OutOfRange
 from models.regression import Regression, fit_regression
 from models.sample_estimate import SampleEstimate
@@ -212,7 +212,7 @@ def _field(y: ArrayLike, z: ArrayLike | None) -> tuple[_F, _F]:
 
 
 def _first_phase(z_first: ArrayLike, first_weights: ArrayLike | None, k: int) -> tuple[_F, _F]:
-    first = table("z_first", z_first, np.shape(np.asarray(z_first, dtype=object))[0])
+    first = table("z_first", z_first, length("z_first", z_first))
     n1 = first.shape[0]
     if first.shape[1] != k or n1 < 2:
         raise OutOfRange(

@@ -81,6 +81,13 @@ class StandState:
 def volume_m3_ha(diagram: DensityDiagram, height_m: float, stems_ha: float) -> float:
     """Stand volume, m³/ha, of dominant height (m) and stems per ha: ``V = 1/(b1·H^e1 + b2·H^e2/N)``.
 
+    Parameters
+    ----------
+    height_m : float
+        Dominant height, m.
+    stems_ha : float
+        Stems per ha.
+
     Raises
     ------
     OutOfRange
@@ -92,6 +99,11 @@ def volume_m3_ha(diagram: DensityDiagram, height_m: float, stems_ha: float) -> f
 
 def full_stems_ha(diagram: DensityDiagram, height_m: float) -> float:
     """Stems per ha of a full stand (Ry = 1) of this height, m: ``log10 N = k + (e2 − e1)·log10 H``.
+
+    Parameters
+    ----------
+    height_m : float
+        Dominant height, m.
 
     Raises
     ------
@@ -106,6 +118,13 @@ def stand_state(diagram: DensityDiagram, height_m: float, stems_ha: float) -> St
     """Volume, basal area, mean diameter and yield index of a stand of dominant height (m) and stems per ha.
 
     ``HF = h0 + h1·H + h2·√N·H/100``, ``G = V/HF``, ``dg = 200·√(G/(πN))``, ``Ry = V/V(H, N_Rf)``.
+
+    Parameters
+    ----------
+    height_m : float
+        Dominant height, m.
+    stems_ha : float
+        Stems per ha.
 
     Raises
     ------
@@ -139,6 +158,13 @@ def stand_state(diagram: DensityDiagram, height_m: float, stems_ha: float) -> St
 def stems_at_yield_index(diagram: DensityDiagram, height_m: float, yield_index: float) -> float:
     """Stems per ha at which a stand of this height has the given Ry.
 
+    Parameters
+    ----------
+    height_m : float
+        Dominant height, m.
+    yield_index : float
+        Ry (収量比数), above 0 and up to 1.
+
     Raises
     ------
     OutOfRange
@@ -152,7 +178,15 @@ def stems_at_yield_index(diagram: DensityDiagram, height_m: float, yield_index: 
 def surviving_stems_ha(
     diagram: DensityDiagram, height_m: float, stems_ha: float, ry_max: float = 1.0
 ) -> float:
-    """Stems per ha that are left when crowding kills all beyond Ry = `ry_max` at this height, m.
+    """Stems per ha that are left when crowding kills all beyond Ry = `ry_max` at this height.
+
+    Parameters
+    ----------
+    height_m : float
+        Dominant height, m.
+    stems_ha : float
+        Stems per ha.
+    ry_max : float
 
     Raises
     ------

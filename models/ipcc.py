@@ -111,7 +111,12 @@ def removal_t_c(
     Parameters
     ----------
     volume_m3 : array_like, shape (k,)
-        Merchantable volume, m3; with `bcef_t_m3` of removals.
+        Merchantable volume, m3; with `bcef_t_m3` of removals, t/m3.
+
+    Raises
+    ------
+    OutOfRange
+        Naming the row that is missing or negative.
     """
     volume = _not_negative("volume_m3", volume_m3)
     factors = _per_area(volume.size, np.ones(volume.size), bcef_t_m3, root_ratio, carbon_fraction)
@@ -131,6 +136,11 @@ def disturbance_t_c(
     ----------
     share_lost : array_like, shape (k,)
         fd, 0 to 1.
+
+    Raises
+    ------
+    OutOfRange
+        Naming the row that is missing, negative, or a share above 1.
     """
     area = _not_negative("area_ha", area_ha)
     lost = _not_negative("share_lost", share_lost, area.size)

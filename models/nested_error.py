@@ -48,7 +48,7 @@ class NestedError:
         return np.bincount(self.domain).astype(np.float64)
 
     def sums(self, values: _F) -> _F:
-        """Sums of each domain, shape (D,) or (D, k)."""
+        """Sums of each domain, shape (D,) or (D, k), of values of shape (n,) or (n, k)."""
         out = np.zeros((int(self.domain.max()) + 1, *values.shape[1:]))
         np.add.at(out, self.domain, values)
         return out

@@ -136,6 +136,13 @@ def felled_share(felled: ArrayLike, dbh_mm: ArrayLike, volume_cm3: ArrayLike) ->
 def thinned(diagram: DensityDiagram, stand: StandState, felled: FelledShare) -> StandState:
     """A stand after known shares of it fell. Dominant height stays, so it is too high where the tallest fell.
 
+    Parameters
+    ----------
+    stand : StandState
+        Before; per ha.
+    felled : FelledShare
+        0 to below 1 each, from `felled_share`.
+
     Raises
     ------
     OutOfRange
@@ -165,6 +172,13 @@ def thinned_from_below(diagram: DensityDiagram, stand: StandState, stem_ratio: f
     """A stand after thinning from below by the diagram itself: same dominant height, fewer stems, volume read off the diagram.
 
     The rule of the diagrams' own handbooks (下層間伐); mean diameter rises, since the small trees fall.
+
+    Parameters
+    ----------
+    stand : StandState
+        Before; per ha.
+    stem_ratio : float
+        Share of stems that falls (本数間伐率), 0 to below 1.
 
     Raises
     ------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any, cast, get_args
@@ -74,6 +74,21 @@ def draw_probabilities(table: Mapping[str, Any]) -> tuple[dict[str, Fraction], l
         else:
             found[str(sample_plot)] = p / len(rows) if name == "inclusion_probability" else p
     return found, faults
+
+
+def check_probabilities(doc: Mapping[str, Any], sample_plots: Collection[str], findings: Findings) -> None:
+    """Under ``pps``, every sample plot has its number and no number is without one; faults go to `findings`."""
+    table = doc.get("design", {})
+    values, faults = draw_probabilities(table)
+    if not values or faults:
+        return  # no probabilities to check, or refused already
+    for ids, en, ja in (
+        (set(sample_plots) - set(values), "none for", "の値がない状態"),
+        (set(values) - set(sample_plots), "one for unknown", "（該当する標準地なし）の値がある状態"),
+    ):
+        if ids:
+            names = listed(sorted(ids))
+            _add_probability(f"{en} {names[0]}", f"{names[1]} {ja}", findings)
 
 
 def _number(value: Any) -> Fraction | None:

@@ -28,7 +28,9 @@ const YUL = { add: "sub", sub: "add", mul: "div", shl: "shr", shr: "shl", and: "
  * All mutants of one source.
  * @param {object} ast the compiler's syntax tree of the file
  * @param {string} text its source
- * @returns {{id: string, operator: string, line: number, from: string, to: string, source: string, where: string}[]}
+ * @returns {{operator: string, line: number, from: string, to: string, source: string, where: string, start: number,
+ *   end: number, within: object|null}[]} `source` is the whole text mutated; `start` and `end` are bytes; `within` is the
+ *   tree of the function, or null
  */
 export function mutants(ast, text) {
   const bytes = Buffer.from(text, "utf8");
@@ -40,13 +42,14 @@ export function mutants(ast, text) {
     return [start, start + length];
   };
   const slice = (start, end) => bytes.subarray(start, end).toString("utf8");
+  let within = null;
   const put = (operator, where, start, end, to) => {
     const key = `${start}:${end}:${to}`;
     if (seen.has(key) || slice(start, end) === to) return;
     seen.add(key);
     const line = slice(0, start).split("\n").length;
     const source = slice(0, start) + to + slice(end, bytes.length);
-    found.push({ id: `${line}:${operator}:${found.length}`, operator, line, from: slice(start, end), to, source, where });
+    found.push({ operator, line, from: slice(start, end), to, source, where, start, end, within });
   };
   const operatorBetween = (left, right, operator) => {
     const start = span(left)[1];
@@ -147,7 +150,7 @@ export function mutants(ast, text) {
       return;
     }
     if (!node || typeof node !== "object") return;
-    if (node.nodeType === "FunctionDefinition") where = node.name || node.kind;
+    if (node.nodeType === "FunctionDefinition") [where, within] = [node.name || node.kind, node];
     visit[node.nodeType]?.(node, where, parents);
     // Types, documentation, and what does not run: nothing to mutate.
     if (["StructuredDocumentation", "ArrayTypeName", "ImportDirective", "PragmaDirective"].includes(node.nodeType)) return;
@@ -155,6 +158,7 @@ export function mutants(ast, text) {
     for (const [key, child] of Object.entries(node)) {
       if (key !== "typeDescriptions" && key !== "overrides") walk(child, where, down);
     }
+    if (node.nodeType === "FunctionDefinition") within = null;
   };
   walk(ast, "", []);
   return found;

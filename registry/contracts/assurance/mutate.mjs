@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 // Mutation test: does a test fail when one small fault is set into a contract?
 //   node assurance/mutate.mjs [--sample N] [--seed S] [--file src/X.sol]... [--work DIR] [--json FILE] [--lanes 1|2] [--list]
-// Works in copies. forge builds the tests once, without the optimiser; each mutant is then compiled here, in one warm
-// compiler, and its code put in the place of the original's artifact, which the tests deploy from (dynamic_test_linking).
+// Works in copies. forge builds the tests once, without the optimiser; the mutants are compiled here, many in one source
+// (schema.mjs), and the code of each put in the place of the original's artifact, which the tests deploy from
+// (dynamic_test_linking).
 // First the unit tests with few fuzz runs, then with all of them, then the invariants: a survivor passed all three. Gas
 // figures and the comparison with the committed artifacts would notice any change at all and take no part.
 import { spawn } from "node:child_process";
@@ -13,12 +14,14 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import solc from "solc";
 import { mutants } from "./mutants.mjs";
+import { canShare, PLACEHOLDER, schema } from "./schema.mjs";
 
 const HERE = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const NO_PART = ["Gas.t.sol", "Artifacts.t.sol"];
 const INVARIANTS = "Invariants.t.sol";
 const TIMEOUT_S = 300;
 const FEW_RUNS = 24;
+const AT_ONCE = 40; // mutants in one source
 
 const { values: args } = parseArgs({
   options: {
@@ -141,7 +144,7 @@ function targetsOf(path) {
   return [...ours, ...testFiles.filter(calls).flatMap((file) => deployable(file).map((c) => [file, c.name]))];
 }
 
-/** Creation and runtime code of the targets with one source replaced; null when it does not compile. */
+/** Creation and runtime code of the targets with one source replaced; `errors` when it does not compile. */
 function codeOf(targets, path, source) {
   const names = [...new Set([...targets.map(([file]) => file), path])];
   const sources = Object.fromEntries(names.map((file) => [file, { content: file === path ? source : read(file) }]));
@@ -149,7 +152,8 @@ function codeOf(targets, path, source) {
   const selection = {};
   for (const [file, name] of targets) selection[file] = { ...selection[file], [name]: wanted };
   const output = compile(sources, selection);
-  return output.failed ? null : targets.map(([file, name]) => output.contracts[file][name].evm);
+  if (output.failed) return { code: null, errors: output.errors.filter((e) => e.severity === "error") };
+  return { code: targets.map(([file, name]) => output.contracts[file][name].evm), errors: [] };
 }
 
 function install(where, targets, code) {
@@ -198,7 +202,7 @@ function chosen() {
 
 function writeResults(results, total, seconds) {
   if (!args.json) return;
-  const slim = results.map(({ source, ...rest }) => rest);
+  const slim = results.map(({ file, line, where, operator, from, to, state, by }) => ({ file, line, where, operator, from, to, state, by }));
   writeFileSync(args.json, `${JSON.stringify({ seed: Number(args.seed), total, seconds, results: slim }, null, 1)}\n`);
 }
 
@@ -207,25 +211,63 @@ const originals = new Map();
 function original(file) {
   if (!originals.has(file)) {
     const targets = targetsOf(file);
-    originals.set(file, { targets, code: codeOf(targets, file, read(file)) });
+    const { code, errors } = codeOf(targets, file, read(file));
+    if (code === null) throw new Error(errors.map((e) => e.formattedMessage).join("\n"));
+    originals.set(file, { targets, code });
   }
   return originals.get(file);
 }
 
+/**
+ * Gives mutants of one file their code as `mutant.code`, compiled together; null for one that does not compile. One for which
+ * that cannot be told so is left without, and is compiled alone.
+ */
+function compileTogether(group) {
+  let left = group.filter(canShare);
+  while (left.length > 1) {
+    const { file } = left[0];
+    const { targets } = original(file);
+    const { source, ranges } = schema(read(file), left);
+    const { code, errors } = codeOf(targets, file, source);
+    if (code !== null) {
+      left.forEach((mutant, i) => (mutant.code = numbered(code, i + 1)));
+      return;
+    }
+    const at = (e) => ranges.find((r) => r.number > 0 && e.sourceLocation?.file === file && r.start <= e.sourceLocation.start && e.sourceLocation.start < r.end);
+    const broken = new Set(errors.map(at).filter(Boolean).map((r) => r.number));
+    if (broken.size === 0) {
+      console.log(`(${left.length} mutants of ${file} are compiled one by one: ${errors[0].message})`);
+      return;
+    }
+    left.forEach((mutant, i) => broken.has(i + 1) && (mutant.code = null));
+    left = left.filter((_, i) => !broken.has(i + 1));
+  }
+}
+
+/** The code of all with the number of one in it. */
+function numbered(code, number) {
+  const put = (hex) => hex.replaceAll(PLACEHOLDER, number.toString(16).padStart(64, "0"));
+  return code.map(({ bytecode, deployedBytecode }) => ({
+    bytecode: { object: put(bytecode.object) },
+    deployedBytecode: { ...deployedBytecode, object: put(deployedBytecode.object) },
+  }));
+}
+
 /** What became of one mutant: [state, who noticed]. */
-async function trial({ file, source }, unit, invariants) {
+async function trial(mutant, unit, invariants) {
+  const { file, source } = mutant;
   const { targets, code: before } = original(file);
-  const code = codeOf(targets, file, source);
+  const alone = () => codeOf(targets, file, source).code;
+  const code = mutant.code === undefined ? alone() : mutant.code;
   if (code === null) return ["does not compile", ""];
-  if (code.every((c, i) => c.bytecode.object === before[i].bytecode.object)) return ["same code", ""];
   install(unit, targets, code);
   let by = (await noticedBy(unit, FEW_RUNS)) ?? (await noticedBy(unit));
   install(unit, targets, before);
-  if (by === null) {
-    install(invariants, targets, code);
-    by = await noticedBy(invariants);
-    install(invariants, targets, before);
-  }
+  if (by !== null) return ["killed", by];
+  if (alone().every((c, i) => c.bytecode.object === before[i].bytecode.object)) return ["same code", ""];
+  install(invariants, targets, code);
+  by = await noticedBy(invariants);
+  install(invariants, targets, before);
   return by === null ? ["SURVIVED", ""] : ["killed", by];
 }
 
@@ -248,7 +290,13 @@ async function main() {
       return join(mine, "contracts");
     });
     for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
+      if (!mutant.met) {
+        const group = [mutant, ...waiting.filter((m) => m.file === mutant.file)].slice(0, AT_ONCE);
+        for (const one of group) one.met = true;
+        compileTogether(group);
+      }
       const [state, by] = await trial(mutant, unit, invariants);
+      mutant.code = undefined;
       results.push({ ...mutant, state, by });
       const what = `${mutant.from} -> ${mutant.to || "(nothing)"}`.replace(/\s+/g, " ").slice(0, 110);
       const place = `${mutant.file}:${mutant.line} ${mutant.where} [${mutant.operator}]`;

@@ -24,15 +24,19 @@ OUTSIDE = -1
 _Long = NDArray[np.int64]
 
 
-def cell_grid(canopy: Canopy, cell_mm: int) -> Grid:
-    """Cells on whole multiples of their side that cover a canopy raster."""
-    grid = Grid(**canopy.grid)
+def cells_over(grid: Grid, cell_mm: int) -> Grid:
+    """Cells on whole multiples of their side that cover a grid."""
     left, top = grid.left_um // 1000 // cell_mm, -(-grid.top_um // 1000 // cell_mm)
     right = -(-(grid.left_um + grid.cols * grid.pixel_um) // 1000 // cell_mm)
     bottom = (grid.top_um - grid.rows * grid.pixel_um) // 1000 // cell_mm
     return Grid(
         grid.epsg, left * cell_mm * 1000, top * cell_mm * 1000, cell_mm * 1000, top - bottom, right - left
     )
+
+
+def cell_grid(canopy: Canopy, cell_mm: int) -> Grid:
+    """Cells on whole multiples of their side that cover a canopy raster."""
+    return cells_over(Grid(**canopy.grid), cell_mm)
 
 
 @dataclass(frozen=True)

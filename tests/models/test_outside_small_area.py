@@ -198,3 +198,12 @@ def test_model_based_variance_covers_at_the_declared_range():
         low, high = model_based_mean(y[s], x[s], xy[s], x, xy, Correlation(60.0)).estimate.interval(0.9)
         held += low <= y.mean() <= high
     assert 168 <= held <= 192
+
+
+def test_maximum_likelihood_of_corn_is_that_of_the_r_package_rsae():
+    # its vignette: 50.96756, 0.32858, -0.13371; standard deviations 11.00282 and 11.71825 (figures recalled)
+    y, x, county, means, _ = corn()
+    fit = eblup_unit(y, x, county, means, method="ml")
+    assert fit.coefficients == pytest.approx((50.96756, 0.32858, -0.13371), abs=5e-5)
+    assert fit.between_variance**0.5 == pytest.approx(11.00282, abs=2e-4)
+    assert fit.within_variance**0.5 == pytest.approx(11.71825, abs=2e-4)

@@ -17,6 +17,7 @@ from registry.shares import BASES, Basis
 
 BANK_ROLE = "bank_payouts"
 SHARES = 1_000_000
+MAX_SHARE_DELAY_DAYS = 180  # the split contract's own bound
 _PLAN_DEFAULTS: dict[str, Any] = {
     "first_survey_id": "",
     "deduction_policy": "probability_of_exceedance",
@@ -86,6 +87,8 @@ class ProjectDefinition:
         For projects whose surveys have no sample plots: flagged wherever used, never creditable.
     sharing : {"fixed", "net_change", "growth"}
         How revenue is shared: by the payees' fixed table, or the owners' pool by what was measured on each plot.
+    share_delay_s : int
+        Seconds for which a change of shares is announced on chain before it takes effect.
     """
 
     project: Project
@@ -95,6 +98,7 @@ class ProjectDefinition:
     challenge_window_s: int = 0
     canopy_model: CanopyModel | None = None
     sharing: Basis = "fixed"
+    share_delay_s: int = 0
 
     def settings_doc(self) -> dict[str, Any]:
         """All but the project itself, as a plain document."""
@@ -107,6 +111,7 @@ class ProjectDefinition:
             "challenge_window_s": self.challenge_window_s,
             "canopy_model": None if self.canopy_model is None else asdict(self.canopy_model),
             "sharing": self.sharing,
+            "share_delay_s": self.share_delay_s,
         }
 
     @classmethod
@@ -120,6 +125,7 @@ class ProjectDefinition:
             settings["challenge_window_s"],
             None if settings["canopy_model"] is None else CanopyModel(**settings["canopy_model"]),
             settings.get("sharing", "fixed"),
+            settings.get("share_delay_s", 0),
         )
 
     def monitoring_plan(self, first: Survey) -> MonitoringPlan:
@@ -180,11 +186,18 @@ def definition_of(doc: Mapping[str, Any], file: Path) -> ProjectDefinition:
         _check_fields(doc["canopy_model"], CanopyModel, "[canopy_model]", file)
         model = CanopyModel(**doc["canopy_model"])
     sharing = doc.get("sharing", {}).get("basis", "fixed")
+    delay_days = doc.get("sharing", {}).get("delay_days", 0)
+    if type(delay_days) is not int or not 0 <= delay_days <= MAX_SHARE_DELAY_DAYS:
+        expected = f"[sharing] delay_days = 0..{MAX_SHARE_DELAY_DAYS}"
+        raise _wrong(file, expected, expected, repr(delay_days))
     if sharing not in BASES:
         expected = " | ".join(BASES)
         raise _wrong(file, f"[sharing] basis = {expected}", f"[sharing] basis = {expected}", repr(sharing))
     declared_errors = DeclaredErrors(**declared)
-    return ProjectDefinition(Project(**fields), plan, declared_errors, payees, window, model, sharing)
+    delay_s = delay_days * 86_400
+    return ProjectDefinition(
+        Project(**fields), plan, declared_errors, payees, window, model, sharing, delay_s
+    )
 
 
 def accounts_of(payees: Sequence[Payee], address_of: Mapping[str, str]) -> dict[str, tuple[str, str, int]]:

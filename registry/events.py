@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from registry.abi import decode_log, event_of_topic
@@ -149,6 +149,18 @@ class Sold(Event):
 
 
 @dataclass(frozen=True)
+class RetiredForBuyer(Event):
+    """Bought credits were retired at once. The certificate's account is the sale; this says for which buyer."""
+
+    contract: ClassVar[str] = "CreditSale"
+    listing_id: int
+    certificate_id: int
+    buyer: str
+    id: int
+    kg: int
+
+
+@dataclass(frozen=True)
 class Cancelled(Event):
     """What was unsold went back to the seller."""
 
@@ -203,6 +215,7 @@ EVENTS: Mapping[str, type[Event]] = {
         DeficitMadeGood,
         Listed,
         Sold,
+        RetiredForBuyer,
         Cancelled,
         SharesSet,
         Deposited,
@@ -227,6 +240,15 @@ def decode_event(contract: str, log: Mapping[str, Any], block_time: int) -> Even
         block_time=block_time,
         **{_RENAMED.get(name, _snake(name)): value for name, value in arguments.items()},
     )
+
+
+def retirements(events: Iterable[Event]) -> list[Retired]:
+    """Certificates in chain order; the account of one that was bought and retired at once is the buyer's."""
+    known = list(events)
+    buyers = {e.certificate_id: e.buyer for e in known if isinstance(e, RetiredForBuyer)}
+    return [
+        replace(e, account=buyers.get(e.certificate_id, e.account)) for e in known if isinstance(e, Retired)
+    ]
 
 
 def event_from_doc(doc: Mapping[str, Any]) -> Event:

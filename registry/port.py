@@ -13,7 +13,7 @@ from models.errors import SatoyamaError
 from registry.abi import encode_call
 from registry.claimstruct import ClaimStruct
 from registry.deploy import Deployment
-from registry.events import Event, Listed, Retired, Reversed, Sold, decode_event
+from registry.events import Event, Listed, Retired, Reversed, Sold, decode_event, retirements
 from registry.sender import Mined, Sender, SignedTx
 from registry.signer import Signer
 from registry.views import SHARES, ChainViews
@@ -219,6 +219,23 @@ class ChainPort(ChainViews):
         arguments = (listing_id, kg, cost, deadline, v, r, s)
         return _only(self.events_of(self._send(buyer, "CreditSale", "buyWithPermit", *arguments)), Sold)
 
+    def buy_and_retire(
+        self,
+        buyer: Signer,
+        listing_id: int,
+        kg: int,
+        retirement: Retirement,
+        *,
+        max_cost: int | None = None,
+        deadline: int,
+    ) -> tuple[Sold, Retired]:
+        """Buy and retire in one transaction, the allowance given by signature; the certificate's account is the buyer's."""
+        cost = self.quote(listing_id, kg) if max_cost is None else max_cost
+        v, r, s = self.sign_permit(buyer, cost, deadline)
+        arguments = (listing_id, kg, cost, deadline, v, r, s, retirement.to_tuple())
+        events = self.events_of(self._send(buyer, "CreditSale", "buyAndRetireWithPermit", *arguments))
+        return _only(events, Sold), _only(retirements(events), Retired)
+
     def sign_permit(self, owner: Signer, value: int, deadline: int) -> tuple[int, bytes, bytes]:
         """EIP-2612 signature that lets the sale contract take `value` base units of yen."""
         _, name, version, chain_id, contract, _, _ = self.view("DevYen", "eip712Domain")
@@ -247,10 +264,15 @@ class ChainPort(ChainViews):
         return self._send(account, "DevYen", "transfer", to, amount)
 
     def set_shares(self, admin: Signer, project: bytes, shares: Mapping[str, int]) -> Mined:
-        """Set who gets what of all later revenue: shares by payee address, of 1,000,000.
+        """Set who gets what of later revenue: shares by payee address, of 1,000,000.
+
+        A project's first table is in force at once, every other one when the project's delay is over
+        (`ChainViews.pending_shares`).
 
         Raises
         ------
+        ChainRefused
+            If a change is announced already, or a payee is a contract that could never pass the money on.
         PortError
             If they do not add up; the chain would refuse them too.
         """
@@ -265,6 +287,14 @@ class ChainPort(ChainViews):
         return self._send(
             admin, "RevenueSplit", "setShares", project, payees, [share for _, share in ordered]
         )
+
+    def cancel_shares(self, account: Signer, project: bytes) -> Mined:
+        """Stop a change of shares that is announced and not in force yet (admin, or the split's guardian)."""
+        return self._send(account, "RevenueSplit", "cancelShares", project)
+
+    def set_share_delay(self, admin: Signer, project: bytes, seconds: int) -> Mined:
+        """Set for how long later changes of shares are announced; it may be raised, never lowered."""
+        return self._send(admin, "RevenueSplit", "setDelay", project, seconds)
 
     def deposit(self, payer: Signer, project: bytes, amount: int) -> Mined:
         """Pay revenue of a project in directly (not by a sale), base units of yen."""

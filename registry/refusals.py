@@ -111,6 +111,22 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "The project has no payees yet. Set the shares first.",
         "プロジェクトの分配先が未設定です。先に分配率を設定してください。",
     ),
+    "Shares_ChangePending": (
+        "A change of shares (table {epoch}) is announced already, in force from {effectiveFrom} (unix seconds). Wait, or cancel it.",
+        "配分の変更(表 {epoch})がすでに予告されており、{effectiveFrom}(unix 秒)に発効します。待つか、取り消してください。",
+    ),
+    "Shares_NonePending": (
+        "No change of shares is announced that could be stopped.",
+        "取り消せる予告中の配分変更はありません。",
+    ),
+    "Shares_PayeeCannotClaim": (
+        "{payee} is a token, a registry or the sale: money sent there never comes out. Name a wallet, a Safe or a timelock.",
+        "{payee} はトークン・登録簿・販売契約で、送金すると取り出せません。ウォレット、Safe、タイムロックを指定してください。",
+    ),
+    "Delay_Lowered": (
+        "The delay of share changes may be raised, not lowered: {current} seconds stand, {delay} were asked for.",
+        "配分変更の予告期間は延ばせますが短くできません。現在 {current} 秒、指定 {delay} 秒。",
+    ),
     "Role_DutiesNotSeparated": (
         "{account} cannot be both issuer and verifier.",
         "{account} は発行者と検証者を兼ねられません。",

@@ -241,8 +241,21 @@ class ChainViews:
         return int(self.view("RevenueSplit", "remainder", project, token, ordered, block=block))
 
     def current_epoch(self, project: bytes) -> int:
-        """Number of times the project's shares were set."""
+        """The share table that revenue is split by now; 0 before the first."""
         return int(self.view("RevenueSplit", "currentEpoch", project))
+
+    def last_epoch(self, project: bytes) -> int:
+        """The share table that was set last, in force or not; the next one gets the number after it."""
+        return int(self.view("RevenueSplit", "lastEpoch", project))
+
+    def share_delay(self, project: bytes) -> int:
+        """Seconds for which a change of the project's shares is announced before it is in force."""
+        return int(self.view("RevenueSplit", "delayOf", project))
+
+    def pending_shares(self, project: bytes) -> tuple[int, int] | None:
+        """The share table that is announced and from when (unix seconds) it is in force; None where none is."""
+        epoch, start = self.view("RevenueSplit", "pendingShares", project)
+        return (int(epoch), int(start)) if epoch else None
 
     # Events
 

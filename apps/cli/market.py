@@ -40,22 +40,75 @@ def sell(session: Session, kg: int, price: int, batch: str | None) -> None:
 @click.option("--kg", type=click.IntRange(min=1), required=True, help="How many kilograms.")
 @click.option("--listing", type=int, help="Which offer; the newest open one by default.")
 @click.option("--max-cost", type=int, help="Refuse above this many base units of the token.")
+@click.option("--quote", "only_quote", is_flag=True, help="Say what it costs, to the base unit; buy nothing.")
+@click.option("--retire-for", "beneficiary", help="Retire what is bought at once, for this beneficiary.")
+@click.option("--purpose", help="Of the retirement.  [default: voluntary offset]")
+@click.option("--country", help="ISO 3166-1 alpha-2, of the retirement.  [default: JP]")
+@click.option(
+    "--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day of the emissions compensated."
+)
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day of them.")
 @click.pass_obj
-def buy(session: Session, kg: int, listing: int | None, max_cost: int | None) -> None:
+def buy(
+    session: Session,
+    kg: int,
+    listing: int | None,
+    max_cost: int | None,
+    only_quote: bool,
+    beneficiary: str | None,
+    purpose: str | None,
+    country: str | None,
+    first: datetime | None,
+    last: datetime | None,
+) -> None:
     """Buy credits; the money goes to the revenue split in the same transaction. 購入
+
+    With --retire-for they are used up in that transaction too, with a certificate.
 
     \b
     Example: satoyama buy --kg 5000
+    Example: satoyama buy --kg 5000 --retire-for "Example Co." --purpose "Events of 2026"
     """
     from flows import work
 
+    consumption = _period(first, last)
+    if beneficiary is None and (purpose or country or consumption):
+        raise click.UsageError(
+            "--purpose, --country, --from and --to tell of a retirement: give --retire-for."
+        )
     ws = session.open()
-    sold = work.buy(ws, open_listing(session, kg) if listing is None else listing, kg, max_cost=max_cost)
+    offer = open_listing(session, kg) if listing is None else listing
+    if only_quote:
+        cost = work.open_port(ws).quote(offer, kg)
+        session.tell(
+            f"Offer {offer}: {kg:,} kg cost {cost:,} base units",
+            f"出品 {offer}: {kg:,} kg は {cost:,} 単位です",
+        )
+        session.result({"listing_id": offer, "kg": kg, "cost": cost})
+        return
+    if beneficiary is None:
+        sold, retired = work.buy(ws, offer, kg, max_cost=max_cost), None
+    else:
+        sold, retired = work.buy_and_retire(
+            ws,
+            offer,
+            kg,
+            beneficiary=beneficiary,
+            purpose=purpose or "voluntary offset",
+            country=country or "JP",
+            consumption=consumption,
+            max_cost=max_cost,
+        )
     session.tell(
         f"Bought {sold.kg:,} kg for {sold.cost:,} base units; transaction {sold.tx_hash}",
         f"{sold.kg:,} kg を {sold.cost:,} 単位で購入。取引 {sold.tx_hash}",
     )
-    session.result(sold.to_doc())
+    if retired is not None:
+        session.tell(
+            f"Retired for {beneficiary} in the same transaction: certificate {retired.certificate_id}",
+            f"同じ取引で {beneficiary} のため無効化しました: 証明書 {retired.certificate_id}",
+        )
+    session.result(sold.to_doc() | ({"retired": retired.to_doc()} if retired else {}))
 
 
 def open_listing(session: Session, kg: int) -> int:

@@ -55,9 +55,17 @@ def shares(session: Session, claim_id: str | None, show: bool, project_id: str |
         grown = f"  {part.measured_g // 1000:>12,} kg" if part.of_g else ""
         line = f"  {part.payee_id:16s} {part.plot_id or '-':8s} {part.share_ppm:>9,} ppm{grown}"
         session.tell(line, line)
-    if epoch:
+    coming = sharing.announced(ws, project) if epoch else None
+    if coming is not None:
+        at = coming[1].astimezone()
+        session.tell(
+            f"Announced as epoch {epoch}: in force from {at:%Y-%m-%d %H:%M %Z} on",
+            f"エポック {epoch} として予告しました。{at:%Y-%m-%d %H:%M %Z} から有効です",
+        )
+    elif epoch:
         session.tell(f"In force as epoch {epoch}", f"エポック {epoch} として設定済みです")
-    session.result({**table.to_doc(), "epoch": epoch, "digest": table.digest})
+    effective = None if coming is None else coming[1].isoformat()
+    session.result({**table.to_doc(), "epoch": epoch, "digest": table.digest, "effective_from": effective})
 
 
 @payout.command()

@@ -32,7 +32,7 @@ from models.errors import SatoyamaError
 from mrv.project import MonitoringPlan
 from mrv.results import Change, Claim, change_from_doc
 from registry.claimstruct import project_key
-from registry.events import BatchIssued, Event, Retired, Reversed, Sold
+from registry.events import BatchIssued, Event, Reversed, Sold, retirements
 from registry.treasury import make_statement
 
 State = Literal["claimed", "approved", "issued"]
@@ -293,9 +293,7 @@ class Reader:
             If the chain has no such certificate.
         """
         events = self.events()
-        retired = next(
-            (e for e in events if isinstance(e, Retired) and e.certificate_id == certificate_id), None
-        )
+        retired = next((e for e in retirements(events) if e.certificate_id == certificate_id), None)
         issued = next(
             (e for e in events if isinstance(e, BatchIssued) and retired and e.id == retired.id), None
         )
@@ -351,7 +349,7 @@ class Reader:
         chain = self.chain()
         if issued is None or chain is None:
             return ()
-        ours = [e for e in events if isinstance(e, Retired) and e.id == issued.id]
+        ours = [e for e in retirements(events) if e.id == issued.id]
         return tuple(certificate_of(e, issued, claim, definition.project, chain) for e in ours)
 
 

@@ -196,6 +196,8 @@ def register_on_chain(ws: Workspace, project_id: str) -> None:
             # Another run may have registered it in between; only then is the refusal none.
             if port.project(key) is None:
                 raise
+    if port.share_delay(key) < definition.share_delay_s:
+        port.set_share_delay(admin, key, definition.share_delay_s)
     if definition.payees and port.current_epoch(key) == 0:
         address_of = {p.payee_id: payee_address(ws, p, keys) for p in definition.payees}
         accounts_there = accounts_of(definition.payees, address_of)

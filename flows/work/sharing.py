@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import select
 
@@ -68,26 +68,39 @@ def share_table(ws: Workspace, project_id: str, claim_or_batch_id: str | None = 
 def share_out(ws: Workspace, project_id: str, claim_or_batch_id: str | None = None) -> tuple[ShareTable, int]:
     """Set the shares of later revenue on chain by the project's rule, and keep the table behind them; run again, nothing changes.
 
+    A project with a delay announces a change first; another one that is announced and not in force yet is cancelled for it.
+
     Returns
     -------
     table : ShareTable
     epoch : int
-        The epoch it stands in.
+        The epoch it stands in, or will when its delay is over (`announced`).
     """
     table, key = share_table(ws, project_id, claim_or_batch_id), project_key(project_id)
     chainroom.register_on_chain(ws, project_id)
     port = chainroom.open_port(ws)
-    now = port.current_epoch(key)
-    in_force = share_tables(ws, project_id, port.events()).get(now)
-    if in_force is not None and in_force.digest == table.digest:
-        return table, now
+    pending = port.pending_shares(key)
+    # What holds in the end: the announced table if there is one, else the one in force.
+    coming = port.current_epoch(key) if pending is None else pending[0]
+    known = share_tables(ws, project_id, port.events()).get(coming)
+    if known is not None and known.digest == table.digest:
+        return table, coming
+    admin, epoch = chainroom.accounts(ws).load("admin"), port.last_epoch(key) + 1
     row = ShareTableRow(
-        project_id=project_id, epoch=now + 1, digest=table.digest, doc=table.to_doc(), stored_at=ws.clock()
+        project_id=project_id, epoch=epoch, digest=table.digest, doc=table.to_doc(), stored_at=ws.clock()
     )
     with ws.catalogue.write() as session:
         session.merge(row)
-    port.set_shares(chainroom.accounts(ws).load("admin"), key, table.by_address())
-    return table, port.current_epoch(key)
+    if pending is not None:
+        port.cancel_shares(admin, key)
+    port.set_shares(admin, key, table.by_address())
+    return table, port.last_epoch(key)
+
+
+def announced(ws: Workspace, project_id: str) -> tuple[int, datetime] | None:
+    """The epoch of shares that is announced on chain, and when it takes effect; None where none is."""
+    pending = chainroom.open_port(ws).pending_shares(project_key(project_id))
+    return None if pending is None else (pending[0], datetime.fromtimestamp(pending[1], UTC))
 
 
 def share_tables(ws: Workspace, project_id: str, events: Sequence[Event]) -> dict[int, ShareTable]:

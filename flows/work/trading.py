@@ -144,9 +144,41 @@ def buy(
     """Buy credits; pays in yen by a signed permit, and the money goes to the split in the same transaction."""
     port = chainroom.open_port(ws)
     buyer = chainroom.accounts(ws).load(buyer_role)
-    deadline = port.head()[1] + OFFER_LIFE_S
-    deadline = max(deadline, int(ws.clock().timestamp()) + OFFER_LIFE_S)
-    return port.buy_with_permit(buyer, listing_id, kg, max_cost=max_cost, deadline=deadline)
+    return port.buy_with_permit(buyer, listing_id, kg, max_cost=max_cost, deadline=_deadline(ws, port))
+
+
+def buy_and_retire(
+    ws: Workspace,
+    listing_id: int,
+    kg: int,
+    *,
+    beneficiary: str,
+    purpose: str,
+    country: str = "JP",
+    consumption: tuple[date, date] | None = None,
+    max_cost: int | None = None,
+    buyer_role: str = "buyer",
+) -> tuple[Sold, Retired]:
+    """Buy credits and retire them at once, in one transaction; the second event is the certificate, its account the buyer's.
+
+    Parameters
+    ----------
+    consumption : pair of date, optional
+        Half-open period of the emissions that are compensated.
+    """
+    port = chainroom.open_port(ws)
+    buyer = chainroom.accounts(ws).load(buyer_role)
+    who = Retirement(beneficiary, purpose, country, *_days(consumption))
+    deadline = _deadline(ws, port)
+    return port.buy_and_retire(buyer, listing_id, kg, who, max_cost=max_cost, deadline=deadline)
+
+
+def _deadline(ws: Workspace, port: ChainPort) -> int:
+    return max(port.head()[1], int(ws.clock().timestamp())) + OFFER_LIFE_S
+
+
+def _days(period: tuple[date, date] | None) -> tuple[int, int]:
+    return (0, 0) if period is None else (day_number(period[0]), day_number(period[1]))
 
 
 def retire(
@@ -169,13 +201,12 @@ def retire(
     """
     port = chainroom.open_port(ws)
     holder = chainroom.accounts(ws).load(holder_role)
-    start, end = (0, 0) if consumption is None else (day_number(consumption[0]), day_number(consumption[1]))
     record = claim_record(ws, batch_id)
     return port.retire(
         holder,
         token_id(port, record.claim.batch_id),
         kg,
-        Retirement(beneficiary, purpose, country, start, end),
+        Retirement(beneficiary, purpose, country, *_days(consumption)),
     )
 
 

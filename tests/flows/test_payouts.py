@@ -89,6 +89,37 @@ def test_owners_share_by_what_their_plots_gained_and_the_table_is_set_once(ws: W
     assert work.open_port(ws).current_epoch(project_key(PROJECT)) == 2
 
 
+def test_with_a_delay_new_shares_are_announced_and_money_of_the_meantime_goes_by_the_old_table(
+    ws: Workspace,
+) -> None:
+    definition = replace(work.definition_of_project(ws, PROJECT), share_delay_s=14 * 86_400)
+    with ws.catalogue.write() as session:
+        session.execute(update(ProjectRow).values(settings=definition.settings_doc()))
+    work.register_on_chain(ws, PROJECT)
+    port, key = work.open_port(ws), project_key(PROJECT)
+    assert port.share_delay(key) == 14 * 86_400
+    table, epoch = sharing.share_out(ws, PROJECT)
+    assert (table, epoch) == sharing.share_out(ws, PROJECT), "announced once"
+    coming = sharing.announced(ws, PROJECT)
+    assert epoch == 2 and coming is not None and coming[0] == 2
+    head = datetime.fromtimestamp(port.head()[1], UTC)
+    assert timedelta(days=13) < coming[1] - head <= timedelta(days=14)
+    assert port.current_epoch(key) == 1
+    earn(ws, 1_000_000)
+    made = sharing.household_statements(ws, PROJECT)
+    owed = {line.payee_id: line.earned for line in made.lines}
+    units = 1_000_000 * YEN + 1
+    assert all(abs(owed[p.payee_id] - units * p.share_ppm // 10**6) <= 1 for p in PAYEES), "the fixed table's"
+
+    # Another rule in the meantime: the announced table gives way to the new one, which is announced anew.
+    other = replace(definition, sharing="growth")
+    with ws.catalogue.write() as session:
+        session.execute(update(ProjectRow).values(settings=other.settings_doc()))
+    newer, third = sharing.share_out(ws, PROJECT)
+    assert newer.basis == "growth" and third == 3 and port.current_epoch(key) == 1
+    assert port.pending_shares(key) is not None and sharing.share_out(ws, PROJECT) == (newer, 3)
+
+
 def test_every_household_has_a_statement_and_the_bank_account_balances(ws: Workspace) -> None:
     made = sharing.household_statements(earned_and_settled(ws), PROJECT)
     assert {line.payee_id for line in made.lines} == {p.payee_id for p in PAYEES}
@@ -321,11 +352,14 @@ def test_the_definition_names_plots_ways_of_paying_and_the_basis(
     import tomllib
 
     doc = tomllib.loads(file.read_text(encoding="utf-8"))
-    made = definition_of({**doc, "payees": docs, "sharing": {"basis": "growth"}}, file)
-    assert made.payees == PAYEES and made.sharing == "growth"
+    made = definition_of({**doc, "payees": docs, "sharing": {"basis": "growth", "delay_days": 14}}, file)
+    assert made.payees == PAYEES and made.sharing == "growth" and made.share_delay_s == 14 * 86_400
     assert type(made).from_docs(made.project.to_doc(), made.settings_doc()) == made
     assert base.sharing == "fixed" and all(not p.by_bank for p in base.payees)
     with pytest.raises(DefinitionError, match="basis"):
         definition_of({**doc, "sharing": {"basis": "luck"}}, file)
+    for days in (-1, 181, 1.5, True):
+        with pytest.raises(DefinitionError, match="delay_days"):
+            definition_of({**doc, "sharing": {"delay_days": days}}, file)
     with pytest.raises(DefinitionError, match="pay_by"):
         definition_of({**doc, "payees": [{**docs[0], "pay_by": "cheque"}, *docs[1:]]}, file)

@@ -122,6 +122,28 @@ def test_money_from_a_sale_reaches_every_payee_to_the_base_unit(issued_ws: Works
     assert "組合会計" in names and len({len(row) for row in rows}) == 1
 
 
+def test_what_is_bought_can_be_retired_at_once_in_the_buyers_name(issued_ws: Workspace) -> None:
+    ws = issued_ws
+    claim = work.claim_record(ws, ws.catalogue.claims_of()[-1].claim_id).claim
+    listed = work.list_for_sale(ws, claim.batch_id, 5_000, PRICE)
+    work.give_test_yen(ws, "buyer", 10**9 * YEN)
+    sold, retired = work.buy_and_retire(
+        ws,
+        listed.listing_id,
+        1_234,
+        beneficiary="例示株式会社",
+        purpose="催事",
+        consumption=(date(2026, 1, 1), date(2026, 2, 1)),
+    )
+    assert sold.cost == -(-1_234 * PRICE // 1000) and sold.tx_hash == retired.tx_hash
+    buyer = work.accounts(ws).load("buyer").address
+    assert (retired.kg, retired.account, retired.purpose) == (1_234, buyer, "催事")
+    port = work.open_port(ws)
+    assert port.balance(buyer, retired.id) == 0
+    assert port.total_supply(retired.id) == claim.gross_kg - 1_234
+    assert work.settle(ws, PROJECT).statement.revenue_total == sold.cost
+
+
 def test_credits_are_retired_with_a_certificate_and_are_gone(issued_ws: Workspace) -> None:
     ws = issued_ws
     claim = work.claim_record(ws, ws.catalogue.claims_of()[-1].claim_id).claim

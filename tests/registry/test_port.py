@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -11,7 +12,18 @@ from eth_account import Account
 
 from registry.chain import ChainConfig, connect
 from registry.deploy import Deployment, Roles, check_deployment, deploy
-from registry.events import BatchIssued, Claimed, Deposited, Listed, Retired, SharesSet, Sold, event_from_doc
+from registry.events import (
+    BatchIssued,
+    Claimed,
+    Deposited,
+    Listed,
+    Retired,
+    RetiredForBuyer,
+    SharesSet,
+    Sold,
+    event_from_doc,
+    retirements,
+)
 from registry.port import ChainPort, PortError, Retirement
 from registry.refusals import ChainRefused
 from registry.sender import NonceTaken
@@ -78,6 +90,83 @@ def test_events_tell_the_same_story_with_block_and_time(world: World) -> None:
         assert event.block_time == port.block_time(event.block)
         assert event_from_doc(event.to_doc()) == event
     assert port.issued(sha(f"{world.name} 2015")) == events[1]
+
+
+def test_credits_are_bought_and_retired_in_one_transaction_and_the_certificate_is_the_buyers(
+    world: World,
+) -> None:
+    port, buyer = world.port, world["buyer"]
+    port.set_shares(world["admin"], world.project, shares_of(world))
+    batch = world.issue()
+    listed = port.list_batch(world["seller"], batch.id, 7_200, 15_001 * YEN)
+    port.mint_yen(world["admin"], buyer.address, 10**6 * YEN)
+    quoted = port.quote(listed.listing_id, 777)
+    assert quoted == -(-777 * 15_001 * YEN // 1_000)
+    with pytest.raises(ChainRefused, match="Purchase_CostAboveMaximum"):
+        port.buy_and_retire(buyer, listed.listing_id, 777, FOR_TARO, max_cost=quoted - 1, deadline=DEADLINE)
+    sold, retired = port.buy_and_retire(buyer, listed.listing_id, 777, FOR_TARO, deadline=DEADLINE)
+    assert sold.cost == quoted == port.deposited(world.project)
+    assert (retired.kg, retired.beneficiary, retired.account) == (777, "Taro 太郎", buyer.address)
+    assert sold.tx_hash == retired.tx_hash
+    assert port.balance(buyer.address, batch.id) == 0
+    assert port.total_supply(batch.id) == 9_000 - 777
+    tx = [e for e in port.events() if e.tx_hash == sold.tx_hash]
+    assert [type(e) for e in tx] == [Sold, Deposited, Retired, RetiredForBuyer]
+    assert tx[2].account == port.deployment.sale, "as the registry has it"  # type: ignore[attr-defined]  # a Retired
+    assert retirements(tx) == [retired]
+    assert all(event_from_doc(event.to_doc()) == event for event in tx)
+
+
+def test_a_change_of_shares_is_announced_and_takes_effect_when_its_delay_is_over(world: World) -> None:
+    port, admin, project = world.port, world["admin"], world.project
+    port.set_share_delay(admin, project, 3)
+    assert port.share_delay(project) == 3
+    with pytest.raises(ChainRefused, match="Delay_Lowered"):
+        port.set_share_delay(admin, project, 2)
+    port.set_shares(admin, project, shares_of(world))
+    assert (port.current_epoch(project), port.pending_shares(project)) == (1, None)
+    port.mint_yen(admin, admin.address, 3_000)
+    mined = port.set_shares(admin, project, {world["buyer"].address: 1_000_000})
+    effective = port.block_time(mined.block) + 3
+    port.deposit(admin, project, 1_000)
+    early = port.block_time(port.head()[0]) < effective
+    assert port.last_epoch(project) == 2
+    limit = time.monotonic() + 30
+    while port.block_time(port.head()[0]) < effective:
+        assert time.monotonic() < limit
+        time.sleep(0.3)
+        port.mint_yen(admin, admin.address, 1)  # a block, so that the chain's clock moves
+    assert (port.current_epoch(project), port.pending_shares(project)) == (2, None)
+    port.deposit(admin, project, 1_000)
+    assert port.claimable(project, world["buyer"].address) == (1_000 if early else 2_000)
+    assert port.remainder(project, [*shares_of(world), world["buyer"].address]) < 4
+
+
+def test_an_announced_change_can_be_stopped_and_is_the_only_one(world: World) -> None:
+    port, admin, project = world.port, world["admin"], world.project
+    port.set_share_delay(admin, project, 86_400)
+    port.set_shares(admin, project, shares_of(world))
+    mined = port.set_shares(admin, project, {world["buyer"].address: 1_000_000})
+    assert port.pending_shares(project) == (2, port.block_time(mined.block) + 86_400)
+    with pytest.raises(ChainRefused, match="Shares_ChangePending"):
+        port.set_shares(admin, project, {world["seller"].address: 1_000_000})
+    with pytest.raises(ChainRefused, match="AccessControlUnauthorizedAccount"):
+        port.cancel_shares(world["stranger"], project)
+    port.cancel_shares(admin, project)
+    with pytest.raises(ChainRefused, match="Shares_NonePending"):
+        port.cancel_shares(admin, project)
+    assert (port.current_epoch(project), port.last_epoch(project), port.pending_shares(project)) == (
+        1,
+        2,
+        None,
+    )
+
+
+@pytest.mark.parametrize("contract", ["registry", "sale", "split", "yen"])
+def test_a_contract_that_could_never_pass_money_on_is_no_payee(world: World, contract: str) -> None:
+    address = getattr(world.port.deployment, contract)
+    with pytest.raises(ChainRefused, match="Shares_Payee"):
+        world.port.set_shares(world["admin"], world.project, {address: 1_000_000})
 
 
 def test_the_contract_and_this_program_compute_the_same_digest_to_sign(world: World) -> None:

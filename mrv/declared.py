@@ -91,9 +91,10 @@ class DeclaredVariance:
     def _curve_variance(self, estimator: LinearEstimator, key: Key, plot: str | None) -> Fraction:
         moved: dict[str, Fraction] = {}
         for slope in self.curves:
-            by_date = {d: estimator.total(y, plot) for d, y in slope.density.items() if key in (d, "change")}
-            total = sum(
-                (-g if d == "first" and key == "change" else g for d, g in by_date.items()), Fraction(0)
+            if key not in (slope.date, "change"):
+                continue
+            total = estimator.total(slope.density, plot) * (
+                -1 if (key, slope.date) == ("change", "first") else 1
             )
             for sample_plot_id, displacement in slope.displacements.items():
                 moved[sample_plot_id] = moved.get(sample_plot_id, Fraction(0)) + total * displacement
@@ -110,13 +111,16 @@ class CurveSlope:
 
     Attributes
     ----------
-    density : mapping of date to list of Fraction
-        g CO2e per mm² per unit of the coefficient, of the trees of that date; trees of the last date may rest on a curve of the first.
+    date : str
+        Of the trees, which may rest on a curve of the first date at the last.
+    density : list of Fraction
+        g CO2e per mm² per unit of the coefficient.
     displacements : mapping of sample plot to Fraction
         How the coefficient moves were that sample plot left out.
     """
 
-    density: Mapping[Date, Density]
+    date: Date
+    density: Density
     displacements: Mapping[str, Fraction]
 
 
@@ -143,17 +147,12 @@ def declared_variance(
 
 def _curve_slopes(inventories: Mapping[Date, Inventory], density: DensityOf) -> Iterator[CurveSlope]:
     """Every coefficient of every curve that a tree rests on."""
-    of_date: dict[str, Date] = {inventory.survey_id: date for date, inventory in inventories.items()}
-    curves = {(c.survey_id, c.species): c for i in inventories.values() for c in i.curves}
-    for (survey_id, species), curve in sorted(curves.items()):
-        for k in range(len(curve.coefficients)):
-            by_date = {
-                date: density(i, _slope(k, own=of_date[survey_id] == date), _is(species))
-                for date, i in inventories.items()
-                if date == "last" or of_date[survey_id] == date
-            }
-            moved = {s: Fraction(d[k]) for s, d in curve.displacements.items()}
-            yield CurveSlope(by_date, moved)
+    for date, inventory in inventories.items():
+        for curve in inventory.curves:
+            own = curve.basis == "standing"
+            for k in range(len(curve.coefficients)):
+                y = density(inventory, _slope(k, own), _is(curve.species))
+                yield CurveSlope(date, y, {s: Fraction(d[k]) for s, d in curve.displacements.items()})
 
 
 def _slope(k: int, own: bool) -> Callable[[TreeStock], int]:

@@ -9,7 +9,8 @@ How a height that nobody measured is filled, so that a change neither invents gr
   is settled at the first date.
 - A tree's height comes one way at both dates. Measured first and not measured last: its own height times the growth of the curve,
   ``H1 = H0 f1(D1) / f0(D0)``, which keeps what the tree differs from the curve by; switching to the bare curve would show every tall
-  tree as shrunk. Not measured first but measured last: the curve at both dates, since the tree's difference from the curve, seen
+  tree as shrunk. Both curves of this ratio rest on trees that stand at both dates: thinning takes the short or the tall, and a first
+  curve through the felled as well would book that choice as growth of those that stay. Not measured first but measured last: the curve at both dates, since the tree's difference from the curve, seen
   once only, is no growth. (Its height still helps to fit the curve.)
 - What makes this unbiased: at each date, the trees whose heights are measured are not taller for their diameter than the others.
 
@@ -97,12 +98,13 @@ class SpeciesCurve:
     factor_slopes: Mapping[str, _F]
     displacements: Mapping[str, tuple[float, ...]]
 
-    def record(self, survey_id: str, species: str, filled: int) -> HeightCurve:
+    def record(self, survey_id: str, species: str, basis: str, filled: int) -> HeightCurve:
         """As it goes into the evidence."""
         curve = self.curve
         return HeightCurve(
             survey_id=survey_id,
             species=species,
+            basis=basis,
             form=curve.form,
             coefficients=tuple(map(repr, curve.coefficients)),
             log_residual_sd=repr(curve.log_residual_sd),
@@ -183,7 +185,7 @@ class FilledHeights:
     height_mm : ndarray of int32, shape (n,)
         Whole mm, half-even; never below 1.2 m.
     slopes, first_slopes : ndarray of float, shape (n, p)
-        Of the height by the coefficients of this date's curve and of the first date's, m per unit.
+        Of the height by the coefficients of this date's curve and, where a tree was grown, of the first date's, m per unit.
     """
 
     height_mm: _I
@@ -193,16 +195,18 @@ class FilledHeights:
 
 @dataclass(frozen=True)
 class CurvePair:
-    """The curves of a species at this date and at the first; `first` is None at the first date, or where it had too few heights."""
+    """The curves of a species at this date and at the first; `first` is None at the first date, or where it had too few heights.
+
+    To fill (`fill`), the first curve is that of all trees that stood then; to grow (`grow`), that of those which still stand.
+    """
 
     now: SpeciesCurve
     first: SpeciesCurve | None
 
     def fill(self, sample_plot_id: _S, dbh_mm: _I) -> FilledHeights:
-        """Heights of this date's curve."""
-        height_mm, slopes, first_slopes = self._fitted(sample_plot_id, dbh_mm)
-        height_m = height_mm[:, None] / MM_PER_M
-        return FilledHeights(height_mm, slopes * height_m, first_slopes * height_m)
+        """Heights of this date's curve; a factor that stayed from the first date is taken as known."""
+        height_mm, slopes, _ = self._fitted(sample_plot_id, dbh_mm)
+        return FilledHeights(height_mm, slopes * (height_mm[:, None] / MM_PER_M), np.zeros((dbh_mm.size, 0)))
 
     def grow(self, sample_plot_id: _S, dbh_mm: _I, first_dbh_mm: _I, first_height_mm: _I) -> FilledHeights:
         """Measured heights of the first date times the growth of the curve; unchanged where the first date has no curve."""

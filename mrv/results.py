@@ -71,8 +71,8 @@ class TreeStock:
         ``measured``; ``curve`` (the species' height-diameter curve of this date); ``calibrated`` (the tree's own height at the first
         date times the growth of the curve); ``kept`` (its height at the first date, for want of a curve); ``none`` (not standing).
     curve_slopes_g, first_curve_slopes_g : tuple of int
-        How CO2e would differ were a coefficient of this date's curve, or of the first date's, larger by one; empty where the height
-        does not rest on it. Carries the error of the curve, which all its trees share, to the project.
+        How CO2e would differ were a coefficient of this date's curve, or of the first date's survivors', larger by one; empty where
+        the height does not rest on it. Carries the error of the curve, which all its trees share, to the project.
     """
 
     sample_plot_id: str
@@ -100,6 +100,9 @@ class HeightCurve:
     ----------
     survey_id : str
         Whose pairs.
+    basis : str
+        ``standing``: trees that stood at that date; ``survivors``: those of the first date that still stand at the last, from which
+        the growth of trees measured first only is taken.
     form : str
         As in `models.height_diameter`; chosen at the first date by cross-validation over whole sample plots, and kept.
     coefficients, log_residual_sd : decimal text
@@ -117,6 +120,7 @@ class HeightCurve:
 
     survey_id: str
     species: str
+    basis: str
     form: str
     coefficients: tuple[str, ...]
     log_residual_sd: str
@@ -140,7 +144,7 @@ class Inventory:
     unverified : tuple of str
         Constants that nobody has read in their source.
     curves : tuple of HeightCurve
-        Of this date and, where trees were calibrated by it, of the first; empty where all heights were measured.
+        Of this date and, where trees were calibrated by it, of the first date's survivors; empty where all heights were measured.
     """
 
     survey_id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import OutOfRange
+from models.height_diameter import Form
 from mrv.errors import Problem, Refusal
 from mrv.height_curves import FEWEST_PAIRS, CurvePair, FilledHeights, Pairs, SpeciesCurve, species_curve
 from mrv.results import HeightCurve, Inventory, TreeStock
@@ -76,9 +77,11 @@ def species_heights(
     species, plots = str(trees.species[index[0]]), trees.sample_plot_id[index]
     first = _first_curve(species, earlier)
     form = first.curve.form if first else None
-    if first is not None:
-        _check_not_taller(first, plots, height > 0, before, f"{survey_id} {species}")
-    pair = CurvePair(species_curve(Pairs(plots, dbh, height), form), first)
+    standing_tags = {(str(trees.sample_plot_id[i]), str(trees.tag[i])) for i in index[standing]}
+    stayed = _first_curve(species, earlier, standing_tags, form)
+    if stayed is not None:
+        _check_not_taller(stayed, plots, height > 0, before, f"{survey_id} {species}")
+    now = species_curve(Pairs(plots, dbh, height), form)
     slopes: dict[int, NDArray[np.float64]] = {}
     first_slopes: dict[int, NDArray[np.float64]] = {}
 
@@ -88,16 +91,16 @@ def species_heights(
             kind.update({i: v for i, v in zip(chosen, values, strict=True) if v.any()})
 
     on_curve = [k for k, kind in enumerate(source) if kind == "curve"]
-    take(on_curve, pair.fill(plots[on_curve], dbh[on_curve]))
+    take(on_curve, CurvePair(now, first).fill(plots[on_curve], dbh[on_curve]))
     grown = [k for k, kind in enumerate(source) if kind == "calibrated"]
     earliest = np.array([(b.dbh_mm, b.height_mm) for k in grown if (b := before[k])], dtype=np.int32)
     earliest = earliest.reshape(len(grown), 2)
-    take(grown, pair.grow(plots[grown], dbh[grown], earliest[:, 0], earliest[:, 1]))
-    if first is None:
+    take(grown, CurvePair(now, stayed).grow(plots[grown], dbh[grown], earliest[:, 0], earliest[:, 1]))
+    if stayed is None:
         source = ["kept" if kind == "calibrated" else kind for kind in source]
-    curves = [pair.now.record(survey_id, species, len(slopes))]
-    if first is not None and earlier is not None:
-        curves.insert(0, first.record(earlier.survey_id, species, len(first_slopes)))
+    curves = [now.record(survey_id, species, "standing", len(slopes))]
+    if first_slopes and stayed is not None and earlier is not None:
+        curves.append(stayed.record(earlier.survey_id, species, "survivors", len(first_slopes)))
     return TreeHeights(height, source, slopes, first_slopes, tuple(curves))
 
 
@@ -148,18 +151,29 @@ def _source(standing: bool, height_mm: int, before: TreeStock | None) -> str:
     return "curve"
 
 
-def _first_curve(species: str, earlier: Inventory | None) -> SpeciesCurve | None:
-    """The first date's curve, from the heights measured then; None where they were too few."""
+def _first_curve(
+    species: str,
+    earlier: Inventory | None,
+    of: Collection[tuple[str, str]] | None = None,
+    form: Form | None = None,
+) -> SpeciesCurve | None:
+    """The first date's curve from the heights measured then, of all trees or of some; None where they were too few."""
     if earlier is None:
         return None
-    mine = [t for t in earlier.trees if t.species == species and t.height_source in ("measured", "curve")]
-    measured = [t.height_mm if t.height_source == "measured" else 0 for t in mine]
+    mine = [
+        t
+        for t in earlier.trees
+        if t.species == species
+        and t.height_source == "measured"
+        and t.height_mm > 0
+        and (of is None or (t.sample_plot_id, t.tag) in of)
+    ]
     pairs = Pairs(
         np.array([t.sample_plot_id for t in mine], dtype=np.str_),
         np.array([t.dbh_mm for t in mine], dtype=np.int32),
-        np.array(measured, dtype=np.int32),
+        np.array([t.height_mm for t in mine], dtype=np.int32),
     )
     try:
-        return species_curve(pairs)
+        return species_curve(pairs, form)
     except OutOfRange:
         return None  # said by "kept" in the evidence of every tree that would have needed it

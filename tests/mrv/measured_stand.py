@@ -21,13 +21,7 @@ FIRST, LAST = date(2021, 10, 20), date(2025, 10, 20)
 
 @dataclass(frozen=True)
 class Stand:
-    """Trees of `plots` × `samples` sample plots; heights as they are (with the crew's reading error), mm.
-
-    Attributes
-    ----------
-    truth_kg : float
-        Change of CO2e per sample plot to expect, kg, with all heights known: mean over many stands.
-    """
+    """Trees of `plots` × `samples` sample plots at both dates; heights with the crew's reading error, mm."""
 
     plots: int
     samples: int
@@ -59,20 +53,23 @@ def make_stand(
     )
 
 
-def visits_of(stand: Stand, blank_first: np.ndarray, blank_last: np.ndarray) -> tuple[Visit, Visit]:
-    """Both visits, stage 2 done; heights are blank where the masks say so."""
+def visits_of(
+    stand: Stand, blank_first: np.ndarray, blank_last: np.ndarray, felled: np.ndarray | None = None
+) -> tuple[Visit, Visit]:
+    """Both visits, stage 2 done; heights are blank where the masks say so, and felled trees are gone at the last."""
     rng = np.random.default_rng(5)
     visits: list[Visit] = []
     for name, day, k, blank in (("first", FIRST, 0, blank_first), ("last", LAST, 1, blank_last)):
         of = survey(name, day, stand.plots, stand.samples)
         n = stand.sample_plot_id.size
+        gone = felled if felled is not None and k else np.zeros(n, dtype=bool)
         listed = TreeList(
             sample_plot_id=stand.sample_plot_id,
             tag=np.array([str(i) for i in range(n)]),
             species=np.full(n, "hinoki"),
-            status=np.full(n, "alive"),
-            dbh_mm=stand.dbh_mm[k],
-            height_mm=np.where(blank, 0, stand.height_mm[k]).astype(np.int32),
+            status=np.where(gone, "cut", "alive"),
+            dbh_mm=np.where(gone, 0, stand.dbh_mm[k]).astype(np.int32),
+            height_mm=np.where(blank | gone, 0, stand.height_mm[k]).astype(np.int32),
             planted_year=np.full(n, 1980, dtype=np.int32),
         )
         of = replace(of, trees=listed)

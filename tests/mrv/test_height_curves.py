@@ -80,9 +80,10 @@ def test_whether_a_sample_plot_has_a_factor_is_settled_at_the_first_date():
     gained = CurvePair(whole, gapped).fill(plots, dbh).height_mm
     assert gained[0] == bare[0], "a factor gained at the last date alone would show as growth"
     lost = CurvePair(gapped, whole).fill(plots, dbh)
+    grown = CurvePair(gapped, whole).grow(plots, dbh, dbh - 10, bare)
     curve_mm = CurvePair(replace(gapped, factors_ppm={}), None).fill(plots, dbh).height_mm
     assert lost.height_mm[0] == round(int(curve_mm[0]) * whole.factors_ppm["P0"] / 1e6)
-    assert lost.first_slopes[0].any() and not lost.first_slopes[1].any()
+    assert grown.height_mm[0] == pytest.approx(bare[0] * curve_mm[0] / curve_mm[0], rel=0.05)
 
 
 @pytest.mark.parametrize("form", ["log1", "log2", "weibull", "michaelis"])
@@ -155,11 +156,31 @@ def test_a_height_comes_one_way_at_both_dates():
     assert last.inventory.trees[2].height_mm != stand.height_mm[1][2], (
         "measured last only: on the curve at both"
     )
-    assert {(c.survey_id, c.form) for c in last.inventory.curves} == {
-        (s, first.inventory.curves[0].form) for s in ("first", "last")
-    }, "the form of the first date is kept"
-    assert first.inventory.curves[0].coefficients == last.inventory.curves[0].coefficients
-    assert first.inventory.curves[0].filled == n // 2
+    (begun,), curves = first.inventory.curves, last.inventory.curves
+    assert [(c.survey_id, c.basis, c.filled) for c in curves] == [
+        ("last", "standing", 3 * n // 4),
+        ("first", "survivors", n // 4),
+    ]
+    assert {c.form for c in curves} == {begun.form}, "the form of the first date is kept"
+    assert begun.filled == n // 2 and begun.coefficients == curves[1].coefficients, "none was felled"
+
+
+def test_thinning_that_takes_the_short_trees_is_not_booked_as_growth_of_those_that_stay():
+    gaps, steps = [], []
+    for seed in range(12):
+        stand = make_stand(seed)
+        n = stand.sample_plot_id.size
+        known = Pairs(stand.sample_plot_id, stand.dbh_mm[0], stand.height_mm[0])
+        on_curve = CurvePair(species_curve(known), None).fill(stand.sample_plot_id, stand.dbh_mm[0]).height_mm
+        short = (stand.height_mm[0] < on_curve) & (np.random.default_rng(seed).random(n) < 0.7)
+        blank = ~short & (np.random.default_rng([seed, 1]).random(n) < 0.5)
+        _, last = visits_of(stand, np.zeros(n, dtype=bool), blank, felled=short)
+        grown = np.array([t.height_mm for t in last.inventory.trees])[blank]
+        assert {t.height_source for t in last.inventory.trees} == {"none", "measured", "calibrated"}
+        gaps.append((grown / stand.height_mm[1][blank]).mean() - 1.0)
+        steps.append((stand.height_mm[0][~short] / on_curve[~short]).mean() - 1.0)
+    assert np.mean(steps) > 0.015, "what a first curve through the felled trees too would have added"
+    assert abs(np.mean(gaps)) < 0.004
 
 
 def test_a_tall_tree_measured_first_only_keeps_being_tall_and_does_not_shrink():

@@ -56,24 +56,47 @@ class NestedError:
     def components(self, method: UnitMethod) -> Components:
         """Variance components by (restricted) maximum likelihood or by fitting of constants.
 
+        Where plots of a domain do not differ at all beyond the model, the likelihood has no maximum and constants are fitted.
+
         References
         ----------
         Rao and Molina (2015) 7.2.2 (likelihood) and 7.2.1 (constants, Henderson's method 3); Prasad and Rao (1990).
         """
         spread = float(((self.y - self.y.mean()) ** 2).sum())
-        profile = _Profile(self.y, self.basis, self.counts, self.sums(self.basis), self.sums(self.y))
+        profile = self._profile()
         if profile.squares(0.0) <= NOTHING_LEFT * max(spread, float(self.y @ self.y)):
             return Components(0.0, 0.0, np.zeros((2, 2)))
-        if method == "constants":
-            return self._constants()
+        constants = self._constants()
+        if method == "constants" or constants.within <= NOTHING_LEFT * spread:
+            return constants
         ratio = largest(lambda r: profile.log_likelihood(r, method), 1.0)
         within = profile.within(ratio, method)
         return Components(ratio * within, within, _information(self.counts, ratio * within, within))
 
-    def solve(self, ratio: float) -> tuple[_F, _F]:
-        """Coefficients of the basis and ``(B' V^-1 B)^-1`` for within variance one and between variance `ratio`."""
-        return _Profile(self.y, self.basis, self.counts, self.sums(self.basis), self.sums(self.y)).solve(
-            ratio
+    def solve(self, between: float, within: float) -> tuple[_F, _F]:
+        """Coefficients of the basis and their covariance ``(B' V^-1 B)^-1`` for given variances."""
+        plain, profile = self._plain(), self._profile()
+        if within > 0.0:
+            away, bread = profile.solve(between / within)
+            return plain + away, within * bread
+        # domains without spread inside: each is one observation of its mean
+        middle = self.sums(self.basis) / self.counts[:, None]
+        bread = np.asarray(np.linalg.pinv(middle.T @ middle), dtype=np.float64)
+        return bread @ middle.T @ (self.sums(self.y) / self.counts) if between else plain, between * bread
+
+    def _plain(self) -> _F:
+        return np.asarray(np.linalg.lstsq(self.basis, self.y, rcond=None)[0], dtype=np.float64)
+
+    def _profile(self) -> _Profile:
+        residual = self.y - self.basis @ self._plain()
+        gram = self.basis.T @ self.basis
+        return _Profile(
+            self.y.size,
+            float(residual @ residual),
+            gram,
+            self.counts,
+            self.sums(self.basis),
+            self.sums(residual),
         )
 
     def _constants(self) -> Components:
@@ -85,10 +108,16 @@ class NestedError:
         freedom = n - counts.size - int(rank)
         residual = own - inside @ slopes
         within = float(residual @ residual) / freedom
-        whole = self.y - self.basis @ np.linalg.lstsq(self.basis, self.y, rcond=None)[0]
+        whole = self.y - self.basis @ self._plain()
         bread = np.linalg.inv(self.basis.T @ self.basis)
-        projected = np.diag(counts) - sums @ bread @ sums.T
-        first, second = float(np.trace(projected)), float((projected**2).sum())
+        # trace of Z'MZ and of its square, M the residual maker and Z the domains' indicators
+        turned = bread @ sums.T @ sums
+        first = n - float(np.trace(turned))
+        second = float(
+            counts @ counts
+            - 2.0 * np.trace(bread @ (sums * counts[:, None]).T @ sums)
+            + np.trace(turned @ turned)
+        )
         between = max(0.0, (float(whole @ whole) - (n - p) * within) / first)
         above = n - p - freedom
         of_within = 2.0 * within**2 / freedom
@@ -101,26 +130,27 @@ class NestedError:
 
 @dataclass(frozen=True)
 class _Profile:
-    """Profile likelihood in ``r = s2_u / s2_e``, from sums of domains."""
+    """Profile likelihood in ``r = s2_u / s2_e``, of the residuals of plain least squares and from sums only."""
 
-    y: _F
-    basis: _F
+    n: int
+    squares_of_all: float
+    gram: _F
     counts: _F
     basis_sums: _F
-    y_sums: _F
+    residual_sums: _F
 
     def solve(self, r: float) -> tuple[_F, _F]:
+        """Coefficients beyond those of plain least squares, and ``(B' V^-1 B)^-1`` for within variance one."""
         shrink = r / (1.0 + self.counts * r)
-        gram = self.basis.T @ self.basis - (self.basis_sums * shrink[:, None]).T @ self.basis_sums
-        right = self.basis.T @ self.y - self.basis_sums.T @ (shrink * self.y_sums)
+        gram = self.gram - (self.basis_sums * shrink[:, None]).T @ self.basis_sums
         bread: _F = np.asarray(np.linalg.inv(gram), dtype=np.float64)
-        return bread @ right, bread
+        return bread @ (-self.basis_sums.T @ (shrink * self.residual_sums)), bread
 
     def squares(self, r: float) -> float:
-        beta, _ = self.solve(r)
-        residual = self.y - self.basis @ beta
-        sums = self.y_sums - self.basis_sums @ beta
-        return float(residual @ residual - (r / (1.0 + self.counts * r)) @ sums**2)
+        away, _ = self.solve(r)
+        sums = self.residual_sums - self.basis_sums @ away
+        whole = self.squares_of_all + float(away @ self.gram @ away)
+        return whole - float((r / (1.0 + self.counts * r)) @ sums**2)
 
     def within(self, r: float, method: UnitMethod) -> float:
         return self.squares(r) / self._freedom(method)
@@ -132,7 +162,7 @@ class _Profile:
         return 0.5 * float(value)
 
     def _freedom(self, method: UnitMethod) -> int:
-        return self.y.size - (self.basis.shape[1] if method == "reml" else 0)
+        return self.n - (self.gram.shape[0] if method == "reml" else 0)
 
 
 def largest(log_likelihood: Callable[[float], float], scale: float) -> float:

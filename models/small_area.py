@@ -125,9 +125,9 @@ def eblup_unit(
     middle = float(values.mean())
     model = NestedError(values - middle, line.basis, index)
     found = model.components(method)
-    loads, bread = model.solve(found.between / found.within if found.within else 0.0)
+    loads, covariance = model.solve(found.between, found.within)
     loads = loads + np.eye(loads.size)[0] * middle
-    model_of = _UnitModel(loads, found.within * bread, found)
+    model_of = _UnitModel(loads, covariance, found)
     direct = greg_domains(values, covariates, domain, x_mean)
     areas = {}
     for name, given in x_mean.items():
@@ -138,7 +138,7 @@ def eblup_unit(
         areas[name] = model_of.area(
             at, line.basis[own], values[own], None if sizes is None else sizes[name], direct.get(name)
         )
-    coefficients, errors = _in_units(line, loads, model_of.covariance)
+    coefficients, errors = _in_units(line, loads, covariance)
     return SmallAreaFit(coefficients, errors, found.between, found.within, found.between == 0.0, areas)
 
 

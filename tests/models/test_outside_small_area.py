@@ -207,3 +207,14 @@ def test_maximum_likelihood_of_corn_is_that_of_the_r_package_rsae():
     assert fit.coefficients == pytest.approx((50.96756, 0.32858, -0.13371), abs=5e-5)
     assert fit.between_variance**0.5 == pytest.approx(11.00282, abs=2e-4)
     assert fit.within_variance**0.5 == pytest.approx(11.71825, abs=2e-4)
+
+
+@pytest.mark.parametrize("method", ["reml", "ml", "constants"])
+def test_domains_whose_plots_are_all_alike_are_known_without_error(method):
+    # the likelihood has no maximum there; n* = 9 of 12, sum of squares 68.25: 68.25 / 9
+    y, x = np.repeat([1.0, 2.0, 5.0, 7.0], 3), np.tile([1.0, 2.0, 3.0], 4)
+    names = [c for c in "abcd" for _ in range(3)]
+    fit = eblup_unit(y, x, names, {c: [2.0] for c in "abcd"}, method=method)
+    assert fit.within_variance == 0.0 and fit.between_variance == pytest.approx(68.25 / 9)
+    assert [a.eblup for a in fit.areas.values()] == pytest.approx([1.0, 2.0, 5.0, 7.0])
+    assert [a.mse for a in fit.areas.values()] == pytest.approx([0.0] * 4, abs=1e-12)

@@ -28,7 +28,9 @@ MOST_METRICS, MOST_NODES = 256, 2**24
 WORTH_COMPILING = 20_000_000
 """Cells times trees from which compiling pays."""
 LANES = 8192
+THIN_OUT_AT = (6, 9)
 _F = NDArray[np.float64]
+_I = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,13 +151,14 @@ def mean_of_trees(forest: Forest, columns: _F, engine: Engine = "auto", threads:
     """Mean of all trees, added in their order, for each row of finite `columns`, shape (n, metrics)."""
     with np.errstate(over="ignore"):  # a number beyond single precision is beyond every threshold too
         keys = ordered_keys(np.ascontiguousarray(columns, dtype=np.float32))
-    above, step, depth = ordered_keys(forest.threshold), packed_steps(forest), tree_depths(forest)
+    above, depth = ordered_keys(forest.threshold), tree_depths(forest)
     wanted = columns.shape[0] * forest.trees >= WORTH_COMPILING
     if engine == "compiled" or (engine == "auto" and wanted and forest_compiled.available()):
+        step = packed_steps(forest)
         return forest_compiled.mean_of_trees(keys, above, step, forest.value, forest.offset, depth, threads)
     out = np.empty(columns.shape[0])
     for start in range(0, columns.shape[0], LANES):
-        out[start : start + LANES] = _mean_of_lanes(keys[start : start + LANES], above, step, forest, depth)
+        out[start : start + LANES] = _mean_of_lanes(keys[start : start + LANES], above, forest, depth)
     return out
 
 
@@ -196,24 +199,43 @@ def error_quantiles(sorted_error: _F, coverage: float) -> tuple[float, float]:
     )
 
 
-def _mean_of_lanes(
-    keys: NDArray[np.int32],
-    above: NDArray[np.int32],
-    step: NDArray[np.uint32],
-    forest: Forest,
-    depth: NDArray[np.int64],
-) -> _F:
+def _mean_of_lanes(keys: NDArray[np.int32], above: NDArray[np.int32], forest: Forest, depth: _I) -> _F:
     """The plain version, and the oracle of the compiled one."""
-    first = np.arange(keys.shape[0], dtype=np.intp) * keys.shape[1]
-    flat, total = keys.ravel(), np.zeros(keys.shape[0])
+    by_metric = np.ascontiguousarray(keys.T)
+    total = np.zeros(keys.shape[0])
     for t in range(forest.trees):
         tree = slice(int(forest.offset[t]), int(forest.offset[t + 1]))
-        node = np.zeros(keys.shape[0], dtype=np.intp)
-        for _ in range(depth[t]):
-            word = step[tree][node]
-            node = (word >> 8).astype(np.intp) + (flat[first + (word & 0xFF)] > above[tree][node])
-        total += forest.value[tree][node]
+        left = forest.left[tree].astype(np.intp)
+        leaf = _leaves(by_metric, forest.feature[tree].astype(np.intp), above[tree], left, int(depth[t]))
+        total += forest.value[tree].take(leaf)
     return total / forest.trees
+
+
+def _leaves(
+    keys: NDArray[np.int32],
+    feature: NDArray[np.intp],
+    above: NDArray[np.int32],
+    left: NDArray[np.intp],
+    depth: int,
+) -> NDArray[np.intp]:
+    """Leaf of each column of `keys`, shape (metrics, n); columns that have arrived are left behind now and then."""
+    n = keys.shape[1]
+    column, flat, row = np.arange(n), keys.ravel(), feature * n
+    if depth < 2:
+        node = np.zeros(n, dtype=np.intp)
+    else:  # two steps that ask every column the same
+        below = left[0]
+        right = [keys[feature[k]] > above[k] if left[k] != k else np.intp(0) for k in (below, below + 1)]
+        node = np.where(keys[feature[0]] > above[0], left[below + 1] + right[1], left[below] + right[0])
+    leaf, on_the_way = node, column
+    for step in range(0 if depth < 2 else 2, depth):
+        if step in THIN_OUT_AT:
+            leaf[on_the_way] = node
+            going = np.flatnonzero(left.take(node) != node)
+            on_the_way, node = on_the_way.take(going), node.take(going)
+        node = left.take(node) + (flat.take(row.take(node) + on_the_way) > above.take(node))
+    leaf[on_the_way] = node
+    return leaf
 
 
 def _offsets_hold(forest: Forest) -> bool:

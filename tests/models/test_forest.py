@@ -202,3 +202,27 @@ def test_basal_area_of_96_plots_by_a_forest_with_clusters_left_out(shared_data):
         "G", np.array([float(r["G_m2_ha"]) for r in rows]), metrics, clusters, 1, trees=50
     )
     assert 0.18 < forest.relative_rmse < 0.27
+
+
+@pytest.mark.parametrize("deepest", [1, 2, 3, 7, 30])
+def test_trees_of_any_depth_say_what_scikit_learn_says(deepest):
+    y, metrics = made_up(600, seed=deepest)
+    y[:2] += 5000.0  # lonely plots make crooked trees
+    theirs = sklearn_ensemble.RandomForestRegressor(20, max_depth=deepest, random_state=2)
+    theirs.fit(columns_of(metrics), y)
+    ranges = {name: (float(m.min()), float(m.max())) for name, m in metrics.items()}
+    forest = arrays_of(theirs, "stock_t_ha", ranges, np.zeros(30), 1.0)
+    _, cells = made_up(3000, seed=77)
+    assert (
+        np.abs(mean_of_trees(forest, columns_of(cells), "numpy") - theirs.predict(columns_of(cells))).max()
+        <= 1e-9
+    )
+
+
+def test_a_tree_that_is_one_leaf_says_one_number():
+    _, metrics = made_up(40)
+    theirs = sklearn_ensemble.RandomForestRegressor(3, random_state=2).fit(
+        columns_of(metrics), np.full(40, 7.0)
+    )
+    forest = arrays_of(theirs, "stock_t_ha", {name: (0.0, 1.0) for name in NAMES}, np.zeros(30), 1.0)
+    assert mean_of_trees(forest, columns_of(metrics), "numpy").tolist() == [7.0] * 40

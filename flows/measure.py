@@ -15,6 +15,7 @@ from flows import work  # noqa: E402
 from flows.settings import Workspace  # noqa: E402
 from flows.work import measuring  # noqa: E402
 from flows.work.measuring import Measurement, StageResult  # noqa: E402
+from mrv.monte_carlo import can_check  # noqa: E402
 from mrv.results import Change  # noqa: E402
 
 G_PER_TONNE = 1_000_000
@@ -140,7 +141,7 @@ def measure_flow(
         inventories = before, inventory(workspace, ids[1], before)
     changed = change(workspace, ids, canopies, inventories)
     stages = (*canopies, *(inventories or ()), changed, maps(workspace, ids, canopies, changed))
-    if inventories is not None:
+    if inventories is not None and can_check(measuring.change_of(ws, changed)):
         stages = (*stages, check(workspace, ids, canopies, inventories, changed))
     measured = Measurement(project, ids, work.plan_of(ws, project)[0].digest, stages)
     publish(workspace, measured)

@@ -24,6 +24,7 @@ from mrv.results import Change, TreeStock, ZoneHeight, digest_result
 from mrv.tables import Tables
 
 PPM = 1e6
+_BY_PLOT, _WHOLE = "paired_stratified_regression", "paired_regression"
 G_PER_KG = 1000
 MM2_PER_M2 = 1e6
 # Beyond this the draws and their closed form are said to disagree.
@@ -80,7 +81,7 @@ class ChangeCheck:
     variance_parts_g2 : mapping of str to str
         Closed-form variance of the change by source, six significant digits, decimal text.
     flags : tuple of str
-        ``check.errors_assumed``, ``check.canopy_shift_left_out``, ``check.draws_disagree_with_closed_form``,
+        ``check.errors_assumed``, ``check.canopy_shift_left_out``, ``check.height_curve_left_out``, ``check.draws_disagree_with_closed_form``,
         ``check.larger_than_credited`` (by over a tenth).
     """
 
@@ -125,7 +126,10 @@ def check_change(
     trees = _trees(first, last, plan, project, tables)
     drawn = _errors(first, last, plan, errors, trees, with_shift=slopes is not None)
     sampling = _sampling(first, last, plan, trees, slopes)
-    residual = _residual_cov(sampling, trees, [plan.treatments[p.plot_id] for p in first.survey.plots])
+    groups = [plan.treatments[p.plot_id] for p in first.survey.plots]
+    if change.method == _WHOLE:
+        sampling, groups = _one_stratum(sampling), ["project"]
+    residual = _residual_cov(sampling, trees, groups)
     share = independent_variance(trees, sampling, drawn)
     sampling = replace(sampling, residual_cov=_net(residual, share, sampling.stratum))
     draws = simulate(trees, sampling, drawn, digest_result(change), iterations, threads=threads)
@@ -165,17 +169,22 @@ def check_from_doc(doc: Mapping[str, Any]) -> ChangeCheck:
     return ChangeCheck(**{**doc, "errors": DrawnErrors(**doc["errors"]), "flags": tuple(doc["flags"])})
 
 
+def can_check(change: Change) -> bool:
+    """Whether errors can be drawn of a change: by a regression in which sample plots of one stratum count alike."""
+    return change.method in (_BY_PLOT, _WHOLE)
+
+
 def _check(first: Visit, last: Visit, change: Change) -> None:
     without = [v.survey.survey_id for v in (first, last) if v.survey.trees is None]
-    if not without and change.method == "paired_stratified_regression":
+    if not without and can_check(change):
         return
     raise Refusal(
         [
             Problem(
                 code="check.no_trees",
                 where=", ".join(without) or change.project_id,
-                expected_en="tree lists at both dates and a change made from sample plots",
-                expected_ja="両時点の毎木調査票と、標準地から求めた変化量",
+                expected_en="tree lists at both dates and a change made from sample plots that count alike",
+                expected_ja="両時点の毎木調査票と、等しい重みの標準地から求めた変化量",
                 got_en="no tree list" if without else change.method,
                 got_ja="毎木調査票なし" if without else change.method,
                 todo_en="Measure sample plots; errors of trees cannot be drawn without trees.",
@@ -193,6 +202,7 @@ def check_flags(
     raised = {
         "check.errors_assumed": errors.assumed,
         "check.canopy_shift_left_out": not shifted,
+        "check.height_curve_left_out": int(change.variance_parts_g2.get("height_curve", "0")) > 0,
         "check.draws_disagree_with_closed_form": abs(sd - closed_g) > AGREE_WITHIN * closed_g,
         "check.larger_than_credited": sd > (1.0 + AGREE_WITHIN) * change.change.se_g,
     }
@@ -215,10 +225,7 @@ def _trees(first: Visit, last: Visit, plan: MonitoringPlan, project: Project, ta
     species = {name: k for k, name in enumerate(sorted({t.species for t in every.values()}))}
     keys = sorted(every, key=lambda k: (position[k[0]], species[every[k].species], k[1]))
     bare = sorted(set(position) - {k[0] for k in keys})
-    dates = [
-        _date(found, keys, visit, project, tables, len(bare))
-        for found, visit in zip(by_date, (first, last), strict=True)
-    ]
+    dates = [_date(found, keys, project, tables, len(bare)) for found in by_date]
     plot = np.array([position[k[0]] for k in keys] + [position[s] for s in bare], dtype=np.int64)
     kind = np.array([species[every[k].species] for k in keys] + [0] * len(bare), dtype=np.int64)
     order = np.argsort(plot, kind="stable")
@@ -229,7 +236,6 @@ def _trees(first: Visit, last: Visit, plan: MonitoringPlan, project: Project, ta
 def _date(
     found: Mapping[tuple[str, str], TreeStock],
     keys: Sequence[tuple[str, str]],
-    visit: Visit,
     project: Project,
     tables: Tables,
     bare: int,
@@ -238,17 +244,11 @@ def _date(
     n = len(keys)
     stock, dbh, height, by_d, by_h = np.zeros((5, n + bare))
     dbh[:], height[:] = 1.0, 1.0
-    trees = visit.survey.trees
-    assert trees is not None
-    row_of = {
-        (str(s), str(t)): i for i, (s, t) in enumerate(zip(trees.sample_plot_id, trees.tag, strict=True))
-    }
     for i, key in enumerate(keys):
         tree = found.get(key)
         if tree is None or tree.co2_g <= 0:
             continue
-        row = row_of[key]
-        d, h = trees.dbh_mm[row : row + 1], trees.height_mm[row : row + 1]
+        d, h = np.array([tree.dbh_mm]), np.array([tree.height_mm])
         classes = tables.equation_set(project.prefecture, tree.species).classes
         equation = next(c for c in classes if c.id == tree.equation)
         power_d, power_h = equation.powers(d, h)
@@ -300,6 +300,19 @@ def _sampling(
         canopy_slope=slope(samples),
         stratum_canopy_slope=slope(plots),
         residual_cov=np.zeros((len(samples), 3, 3)),
+    )
+
+
+def _one_stratum(by_plot: Sampling) -> Sampling:
+    """The same sample plots as one sample of the whole project, as `mrv.estimate_design.OverProject` has it."""
+    area = by_plot.stratum_area_m2
+    share = area / area.sum()
+    return replace(
+        by_plot,
+        stratum=np.zeros_like(by_plot.stratum),
+        stratum_area_m2=area.sum(keepdims=True),
+        stratum_canopy_m=(by_plot.stratum_canopy_m * share).sum(axis=1, keepdims=True),
+        stratum_canopy_slope=(by_plot.stratum_canopy_slope * share[:, None]).sum(axis=1, keepdims=True),
     )
 
 

@@ -101,6 +101,10 @@ CHECK_FLAGS: Mapping[str, Text] = {
         "Errors of position were left out.",
         "位置の誤差は含めていません。",
     ),
+    "check.height_curve_left_out": Text(
+        "The error of the height curves is in the deduction but was not drawn here.",
+        "樹高曲線の誤差は控除に含まれていますが、この検算では乱数に含めていません。",
+    ),
     "check.draws_disagree_with_closed_form": Text(
         "The draws and their closed form differ by more than a tenth: do not rely on either before that is explained.",
         "乱数による値と計算式による値が1割以上異なります。原因が分かるまで、どちらにも依拠しないでください。",

@@ -21,7 +21,7 @@ from mrv.canopy_slopes import canopy_slopes
 from mrv.change_model import CanopyVisit
 from mrv.intake import read_survey
 from mrv.layers import LAYERS_NAME, draw_layers
-from mrv.monte_carlo import check_change
+from mrv.monte_carlo import can_check, check_change
 from mrv.pairing import Visit
 from mrv.provenance import measuring_digest
 from mrv.results import (
@@ -334,7 +334,7 @@ def measure(ws: Workspace, project_id: str, last_survey_id: str | None = None) -
         inventories = before, measure_inventory(ws, ids[1], before)
     change = estimate_change(ws, ids, canopies, inventories)
     stages = (*canopies, *(inventories or ()), change, draw_maps(ws, ids, canopies, change))
-    if inventories is not None:
+    if inventories is not None and can_check(change_of(ws, change)):
         stages = (*stages, draw_check(ws, ids, canopies, inventories, change))
     plan, _ = plan_of(ws, project_id)
     return Measurement(project_id, ids, plan.digest, stages)

@@ -15,7 +15,7 @@ from mrv.canopy_slopes import canopy_slopes
 from mrv.change import estimate_change
 from mrv.errors import Refusal
 from mrv.geometry import Grid
-from mrv.monte_carlo import ASSUMED_ERRORS, DrawnErrors, check_change, check_from_doc
+from mrv.monte_carlo import ASSUMED_ERRORS, DrawnErrors, can_check, check_change, check_from_doc
 from mrv.results import digest_result, to_doc
 from mrv.tables import load_tables
 from tests.mrv.stand_of_squares import PROJECT, visits
@@ -50,6 +50,23 @@ def test_with_the_plans_own_errors_the_draws_confirm_the_credited_error(demo):
     assert check.drawn_se_g["change"] == pytest.approx(check.closed_form_se_g["change"], rel=0.05)
     assert check.drawn_se_g["change"] == pytest.approx(check.credited_se_g, rel=0.08)
     assert check.flags == ("check.canopy_shift_left_out",)
+
+
+def test_a_sample_of_the_whole_project_is_drawn_as_one_stratum(demo):
+    (first, last, plan, _, project, tables), _ = demo
+    plan = replace(plan, design="srs")
+    visits = [replace(v, survey=replace(v.survey, design="srs")) for v in (first, last)]
+    change = estimate_change(*visits, plan)
+    assert change.method == "paired_regression"
+    check = check_change(*visits, plan, change, project, tables, errors=NONE)
+    assert check.closed_form_se_g["change"] == pytest.approx(check.credited_se_g, rel=0.03)
+    assert check.drawn_se_g["change"] == pytest.approx(check.credited_se_g, rel=0.08)
+
+
+def test_a_change_by_unequal_probabilities_is_not_drawn(demo):
+    change = demo[0][3]
+    assert can_check(change)
+    assert not can_check(replace(change, method="paired_pps_regression"))
 
 
 def test_declared_errors_are_those_of_the_credited_change_by_source(demo):

@@ -16,6 +16,7 @@ forge=$(find "$PWD"/node_modules/@foundry-rs/forge-*/bin -type f -name 'forge*' 
 [ -n "$forge" ] || { echo "no forge for this platform among the npm packages: run npm ci" >&2; exit 1; }
 PATH=$(dirname "$forge"):$venv/bin:$PATH
 export PATH FOUNDRY_TEST=proofs FOUNDRY_OUT=cache/proofs FOUNDRY_CACHE_PATH=cache/proofs-cache
+export FOUNDRY_DYNAMIC_TEST_LINKING=false # halmos has no deployCode
 
 # A solver that does not answer in time is no proof: halmos then ends with a status other than 0, and so does this.
 prove() {

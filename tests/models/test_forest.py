@@ -224,5 +224,5 @@ def test_a_tree_that_is_one_leaf_says_one_number():
     theirs = sklearn_ensemble.RandomForestRegressor(3, random_state=2).fit(
         columns_of(metrics), np.full(40, 7.0)
     )
-    forest = arrays_of(theirs, "stock_t_ha", {name: (0.0, 1.0) for name in NAMES}, np.zeros(30), 1.0)
+    forest = arrays_of(theirs, "stock_t_ha", dict.fromkeys(NAMES, (0.0, 1.0)), np.zeros(30), 1.0)
     assert mean_of_trees(forest, columns_of(metrics), "numpy").tolist() == [7.0] * 40

@@ -122,6 +122,23 @@ JCREDIT: Mapping[str, Text] = {
     "net_g": Text("uptake less emission", "吸収量 − 排出量"),
 }
 
+DESIGNS: Mapping[str, Text] = {
+    "stratified": Text("stratified: drawn at random in every plot", "層化：各小班から無作為抽出"),
+    "srs": Text("one random sample of the whole project", "単純無作為：全体から抽出"),
+    "systematic": Text("a systematic grid over the project", "系統抽出：格子配置"),
+    "two_phase": Text("two-phase: canopy everywhere, trees at a random part", "二相抽出"),
+    "pps": Text("unequal probabilities, as stated in the plan", "不等確率抽出（計画に明記）"),
+    "purposive": Text("chosen by judgement", "有意抽出（典型地点の選定）"),
+    "none": Text("no sample plots", "標準地なし"),
+}
+
+CURVE_FORMS: Mapping[str, Text] = {
+    "log1": Text("log H on log D", "log H = a + b·log D"),
+    "log2": Text("log H on log D and its square", "log H = a + b·log D + c·(log D)²"),
+    "weibull": Text("Weibull", "ワイブル式"),
+    "michaelis": Text("Michaelis-Menten", "ミカエリス・メンテン式"),
+}
+
 POLICIES: Mapping[str, Text] = {
     "probability_of_exceedance": Text(
         "Credits are counted up to the level that the true change exceeds with probability {p}: the estimate less t × its standard error.",
@@ -143,6 +160,17 @@ METHODS: Mapping[str, Text] = {
         "of canopy height, which the drone saw everywhere; each plot is a stratum of its own. Differences of the same trees are used, never the difference of two separate stock estimates.",
         "同じ標準地の同じ標識木を両時点で測定し、その炭素変化量を、ドローンが全域で捉えた樹冠高の変化に回帰で結び付けます（小班ごとに層化）。"
         "別々に推定した二時点の蓄積の差ではなく、同じ立木の差を用います。",
+    ),
+    "paired_regression": Text(
+        "The same tagged trees were measured in the same sample plots at both dates. The sample plots are one sample of the whole project; the change of carbon there is tied by "
+        "regression to the change of canopy height, which the drone saw everywhere. The project's total rests on the sampling design; figures of single plots rest on a model as well and are adjusted to that total.",
+        "同じ標準地の同じ標識木を両時点で測定しました。標準地はプロジェクト全体から抽出した一つの標本で、そこでの炭素変化量を、ドローンが全域で捉えた樹冠高の変化に回帰で結び付けます。"
+        "全体の合計は標本設計に基づき、小班ごとの値はモデルにも基づいて合計に合わせています。",
+    ),
+    "paired_pps_regression": Text(
+        "The same tagged trees were measured in the same sample plots at both dates. Sample plots were drawn with the unequal probabilities that the plan states, and count accordingly; "
+        "the change of carbon there is tied by regression to the change of canopy height.",
+        "同じ標準地の同じ標識木を両時点で測定しました。標準地は計画に示した不等確率で抽出し、その逆数に応じて重み付けしたうえで、炭素変化量を樹冠高の変化に回帰で結び付けます。",
     ),
     "canopy_model": Text(
         "No permanent sample plots: one canopy model for both dates. It fails where thinning and cutting happen, so nothing here is creditable.",

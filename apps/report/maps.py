@@ -75,6 +75,17 @@ def read_layer(path: Path, divisor: float, max_side: int = MAX_SIDE, band: int =
     return MapLayer(values, (box.left, box.right, box.bottom, box.top))
 
 
+def read_flags(path: Path, bits: int, nodata: int, max_side: int = MAX_SIDE) -> MapLayer:
+    """Cells of a layer of flags that have any of `bits` set as 1, the others as 0, NaN where there is nothing."""
+    with rasterio.open(path) as source:
+        shrink = max(1.0, max(source.height, source.width) / max_side)
+        shape = (max(1, round(source.height / shrink)), max(1, round(source.width / shrink)))
+        flags = source.read(1, out_shape=shape, resampling=Resampling.nearest)
+        box = source.bounds
+    values = np.where(flags == nodata, np.nan, (flags & bits) > 0).astype(np.float32)
+    return MapLayer(values, (box.left, box.right, box.bottom, box.top))
+
+
 def difference(last: MapLayer, first: MapLayer) -> MapLayer | None:
     """``last − first`` where both lie on one grid; None otherwise (maps are never stretched onto each other)."""
     if last.values.shape != first.values.shape or not np.allclose(last.extent_m, first.extent_m):

@@ -18,13 +18,17 @@ from apps.report.maps import (
     Rings,
     difference,
     draw_map,
+    read_flags,
     read_layer,
     value_limits,
 )
+from mrv.coverage import CHANGE, FIRST, LAST, NODATA_FLAG, ModelCoverage
 from mrv.errors import ClaimRefused
+from mrv.maps import RANGE_MAP
 from mrv.monte_carlo import ChangeCheck
+from mrv.pair_shift import PairShift
 from mrv.project import MonitoringPlan, Project
-from mrv.results import Change, Claim
+from mrv.results import Change, Claim, HeightCurve
 
 STYLES: Mapping[str, MapStyle] = {
     "canopy_first": MapStyle(Text("Canopy height, first date", "樹冠高（1回目）"), "m", 1000, "YlGn"),
@@ -43,8 +47,12 @@ STYLES: Mapping[str, MapStyle] = {
     "co2_change_se": MapStyle(
         Text("Standard error of that change", "変化の標準誤差"), "t CO2e/ha", 1000, "Purples"
     ),
+    RANGE_MAP: MapStyle(
+        Text("Cells beyond what the sample plots show", "標準地の範囲を外れるセル"), "1 = beyond", 1, "YlOrRd"
+    ),
 }
 STANDARD_ERRORS = {"co2_last_se", "co2_change_se"}
+BEYOND = FIRST | LAST | CHANGE
 SAME_SCALE = (("canopy_first", "canopy_last"), ("co2_first", "co2_last"))
 
 
@@ -65,6 +73,12 @@ class ReportInputs:
         True change of a simulated site, g CO2e; shown beside the estimate, never used.
     check : ChangeCheck or None
         All errors drawn, where that was done.
+    ranges : ModelCoverage or None
+        Over which cells the maps extrapolate.
+    shift : PairShift or None
+        How far one canopy lies beside the other.
+    curves : tuple of HeightCurve
+        Where heights were not all measured.
     batch_id, evidence_root : str or None
         Once issued.
     """
@@ -77,6 +91,9 @@ class ReportInputs:
     maps: Mapping[str, Path] = field(default_factory=dict)
     truth_g: Mapping[str, int] | None = None
     check: ChangeCheck | None = None
+    ranges: ModelCoverage | None = None
+    shift: PairShift | None = None
+    curves: tuple[HeightCurve, ...] = ()
     batch_id: str | None = None
     evidence_root: str | None = None
     verify_command: str = "satoyama verify evidence.zip --no-chain"
@@ -89,7 +106,11 @@ class ReportInputs:
 def draw_maps(sources: Mapping[str, Path], outlines: Mapping[str, Rings]) -> tuple[MapImage, ...]:
     """Draw every raster given, in the order of `STYLES`."""
     layers: dict[str, MapLayer] = {
-        key: read_layer(path, STYLES[key].divisor) for key, path in sources.items() if key in STYLES
+        key: read_flags(path, BEYOND, NODATA_FLAG)
+        if key == RANGE_MAP
+        else read_layer(path, STYLES[key].divisor)
+        for key, path in sources.items()
+        if key in STYLES
     }
     if "canopy_change" not in layers and {"canopy_first", "canopy_last"} <= layers.keys():
         change = difference(layers["canopy_last"], layers["canopy_first"])
@@ -99,6 +120,8 @@ def draw_maps(sources: Mapping[str, Path], outlines: Mapping[str, Rings]) -> tup
     for key in layers.keys() & STANDARD_ERRORS:
         # Standard errors hardly differ from cell to cell: room above them keeps the colours light.
         limits[key] = (0.0, 1.6 * limits[key][1])
+    if RANGE_MAP in limits:
+        limits[RANGE_MAP] = (0.0, 1.5)
     for pair in SAME_SCALE:
         if set(pair) <= layers.keys():
             limits.update(dict.fromkeys(pair, value_limits([layers[k] for k in pair], signed=False)))
@@ -154,6 +177,9 @@ def view_of(inputs: ReportInputs) -> dict[str, Any]:
         "method": wording.word(wording.METHODS, change.method),
         "policy": policy_text(plan),
         "check": inputs.check,
+        "curves": [c for c in inputs.curves if c.filled],
+        "small_areas": [(p, p.small_area) for p in change.plots if p.small_area is not None],
+        "reason": wording.Text(change.reason_en, change.reason_ja),
         "drawn_parts": figures.drawn_bars(inputs.check) if inputs.check else (),
         "flags": [(f, wording.word(wording.FLAGS, f)) for f in change.flags],
     }

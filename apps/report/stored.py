@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from apps.look.pages import Tongue
 from apps.report.page import ReportInputs, render_report
@@ -13,11 +14,15 @@ from flows.settings import Workspace
 from flows.work.claiming import claim_record
 from flows.work.measuring import Measurement, stage_document, stored_survey
 from flows.work.projects import definition_of_project
+from mrv.coverage import ModelCoverage
 from mrv.errors import ClaimRefused
-from mrv.maps import MAPS
+from mrv.maps import COVERAGE_NAME, MAPS, RANGE_MAP
 from mrv.monte_carlo import check_from_doc
+from mrv.pair_shift import COREGISTRATION_NAME, PairShift
 from mrv.project import MonitoringPlan
-from mrv.results import Claim, change_from_doc
+from mrv.results import Claim, HeightCurve, change_from_doc, inventory_from_doc
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -32,7 +37,11 @@ def _opened(
     change = change_from_doc(stage_document(ws, outputs["change.json"]))
     plans = {row.digest: row.doc for row in ws.catalogue.plans_of(project_id)}
     rasters = {"canopy_first": f"canopy_{survey_ids[0]}.tif", "canopy_last": f"canopy_{survey_ids[1]}.tif"}
-    rasters |= {name: f"maps/{name}.tif" for name in MAPS}
+    rasters |= {name: f"maps/{name}.tif" for name in (*MAPS, RANGE_MAP)}
+
+    def found(name: str, read: Callable[[Mapping[str, Any]], T]) -> T | None:
+        return read(stage_document(ws, outputs[name])) if name in outputs else None
+
     with ExitStack() as stack:
         maps = {
             key: stack.enter_context(ws.objects.open(outputs[name]))
@@ -47,10 +56,19 @@ def _opened(
             outlines={p.plot_id: p.rings_mm for p in stored_survey(ws, survey_ids[0]).plots},
             maps=maps,
             truth_g=truth_g,
-            check=check_from_doc(stage_document(ws, outputs["check.json"]))
-            if "check.json" in outputs
-            else None,
+            check=found("check.json", check_from_doc),
+            ranges=found(COVERAGE_NAME, ModelCoverage.from_doc),
+            shift=found(COREGISTRATION_NAME, PairShift.from_doc),
+            curves=_curves(ws, survey_ids, outputs),
         )
+
+
+def _curves(
+    ws: Workspace, survey_ids: tuple[str, str], outputs: Mapping[str, str]
+) -> tuple[HeightCurve, ...]:
+    names = [f"inventory_{i}.json" for i in survey_ids]
+    inventories = [inventory_from_doc(stage_document(ws, outputs[n])) for n in names if n in outputs]
+    return tuple(curve for inventory in inventories for curve in inventory.curves)
 
 
 def report_of_claim(

@@ -26,6 +26,8 @@ from models.simulator.stand import (
 
 NEIGHBOURS = 8
 BREAST_HEIGHT_M = 1.3
+YOUNG_YEARS = 8
+"""Seasons in which seedlings and sprouts grow by their own pace; after them, by the site's height-age curve."""
 # Ground-based trials put the mean yearly growth of a season within some 8 % of the long run.
 SEASON_SD = 0.08
 
@@ -87,7 +89,7 @@ def grow_season(
     share = np.clip(near.relative_size, 0.4, 1.8) ** 0.9 * np.clip(near.relative_density, 0.3, 2.5) ** -0.35
     share = share * ground * now.vigour
     dbh_step = season * dbh * share / np.maximum(plot_mean(share, now.plot), 1e-9)
-    young = _young_growth(now, draws, year, season)
+    young = _young_growth(now, stands, draws, year, season)
     dbh_cm, height_m = trees.dbh_cm.copy(), trees.height_m.copy()
     height_m[up] = np.where(mature, now.height_m + height_step, young[0])
     dbh_cm[up] = np.where(mature, now.dbh_cm + dbh_step, young[1])
@@ -121,10 +123,18 @@ def _die(
     return np.asarray(mature & (draws.uniform(f"die/{year}", near.relative_size.size) < chance))
 
 
-def _young_growth(now: Trees, draws: Draws, year: int, season: float) -> tuple[FloatArray, FloatArray]:
+def _young_growth(
+    now: Trees, stands: Sequence[Stand], draws: Draws, year: int, season: float
+) -> tuple[FloatArray, FloatArray]:
     """Height and diameter of seedlings and sprouts after a season; sprouts keep their lead."""
     noise = np.exp(0.15 * draws.normal(f"young/{year}", len(now)))
-    step = season * noise * now.vigour * np.where(now.height_m > 0.75, 0.85, 0.38)
+    pace = np.where(now.height_m > 0.75, 0.85, 0.38)
+    age = year - now.planted_year
+    for index, planted in {(int(p), int(a)) for p, a in zip(now.plot, age, strict=True) if a > YOUNG_YEARS}:
+        curve = stands[index].curve
+        risen = 0.93 * (curve.height_m(planted) - curve.height_m(planted - 1))
+        pace[(now.plot == index) & (age == planted)] = risen
+    step = season * noise * now.vigour * pace
     height = now.height_m + step
     return height, np.maximum(0.85 * (height - BREAST_HEIGHT_M), 0.0)
 

@@ -230,3 +230,20 @@ def test_the_example_of_the_page_on_the_simulator_runs() -> None:
     exec(example, found)
     view = found["view"]
     assert isinstance(view, View) and 5 < view.chm_m.mean() < 20
+
+
+def test_replanted_trees_follow_the_site_s_curve_once_they_are_no_longer_young() -> None:
+    stand = a_stand()
+    site = Site(
+        (stand,),
+        (HECTARES,),
+        (Treatment("A", date(2022, 11, 1), "cut", 1.0),),
+        NAMES,
+        (True, False),
+        2021,
+        2052,
+    )
+    _, last = simulate_trees(site, Draws("long"))
+    height = last.height_m[last.standing].mean()
+    # thirty seasons after planting; the eight young ones differ from the curve by a few metres at most
+    assert height == pytest.approx(stand.curve.height_m(30), abs=4.0)

@@ -83,8 +83,9 @@ class FileTerrain:
         order = np.argsort(block, kind="stable")
         ends = np.flatnonzero(np.diff(block[order])) + 1
         for some in np.split(order, ends) if order.size else []:
-            first = max(int(row[some].min()), 0)
-            until = min(int(row[some].max()) + 2, self.grid.rows)
+            # whole blocks, so that a place's height does not hang on which others were asked for
+            first = max(int(block[some[0]]) * BLOCK_ROWS, 0)
+            until = min((int(block[some[0]]) + 1) * BLOCK_ROWS + 1, self.grid.rows)
             if first < until:
                 found[some] = self._part(first, until).at(x_um[some], y_um[some])
         return found

@@ -4,8 +4,9 @@ How a height that nobody measured is filled, so that a change neither invents gr
 
 - A species has one curve per date, fitted to that date's measured pairs. The form chosen at the first date is kept, as volume equations
   are: a change of form between dates would show as growth at the ends of the curve.
-- On a sample plot (標準地) with four measured heights or more the curve is multiplied by measured over fitted heights there, so that a
-  better site stays a better site, and its error shows where it belongs: between sample plots. Whether a sample plot has such a factor
+- On a sample plot (標準地) with four measured heights or more the curve is multiplied by measured over fitted heights there (each
+  weighted by the square of its diameter, as volume is), so that a better site stays a better site, and its error shows where it
+  belongs: between sample plots. Whether a sample plot has such a factor
   is settled at the first date.
 - A tree's height comes one way at both dates. Measured first and not measured last: its own height times the growth of the curve,
   ``H1 = H0 f1(D1) / f0(D0)``, which keeps what the tree differs from the curve by; switching to the bare curve would show every tall
@@ -154,10 +155,12 @@ def species_curve(pairs: Pairs, keep: Form | None = None) -> SpeciesCurve:
     for plot in plots:
         mine = known.of(known.sample_plot_id == plot)
         if mine.dbh_mm.size >= FACTOR_PAIRS:
+            square = mine.dbh_mm.astype(np.int64) ** 2
             fitted_mm = _millimetres(height_of(choice.curve, mine.dbh_mm / MM_PER_CM))
-            factors[plot] = round(Fraction(PPM * int(mine.height_mm.sum()), int(fitted_mm.sum())))
-            gradient = height_gradient(choice.curve, mine.dbh_mm / MM_PER_CM)
-            slopes[plot] = -gradient.sum(axis=0) / (fitted_mm.sum() / MM_PER_M)
+            total_mm = int((square * fitted_mm).sum())
+            factors[plot] = round(Fraction(PPM * int((square * mine.height_mm).sum()), total_mm))
+            gradient = height_gradient(choice.curve, mine.dbh_mm / MM_PER_CM) * square[:, None]
+            slopes[plot] = -gradient.sum(axis=0) / (total_mm / MM_PER_M)
     return SpeciesCurve(
         choice.curve, factors, slopes, displacements(choice.curve, d, h, known.sample_plot_id)
     )

@@ -113,7 +113,8 @@ class HeightCurve:
         Diameters of the pairs.
     residual_sd_mm, cross_validated_rmse_mm : int
     factors_ppm : mapping of sample plot to int
-        Measured over fitted heights of the sample plots with enough pairs; heights filled there are multiplied by it.
+        Measured over fitted heights of the sample plots with enough pairs, weighted by the square of the diameter; heights filled
+        there are multiplied by it.
     displacements : mapping of sample plot to tuple of decimal text
         How the coefficients move were that sample plot left out: the error of the curve (`models.height_diameter.displacements`).
     """

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.errors import OutOfRange
 from models.height_diameter import Form
+from models.small_least_squares import line
 from mrv.errors import Problem, Refusal
 from mrv.height_curves import FEWEST_PAIRS, CurvePair, FilledHeights, Pairs, SpeciesCurve, species_curve
 from mrv.results import HeightCurve, Inventory, TreeStock
@@ -80,7 +81,7 @@ def species_heights(
     standing_tags = {(str(trees.sample_plot_id[i]), str(trees.tag[i])) for i in index[standing]}
     stayed = _first_curve(species, earlier, standing_tags, form)
     if stayed is not None:
-        _check_not_taller(stayed, plots, height > 0, before, f"{survey_id} {species}")
+        _check_not_taller(stayed, plots, standing, height > 0, before, f"{survey_id} {species}")
     now = species_curve(Pairs(plots, dbh, height), form)
     slopes: dict[int, NDArray[np.float64]] = {}
     first_slopes: dict[int, NDArray[np.float64]] = {}
@@ -107,22 +108,28 @@ def species_heights(
 def _check_not_taller(
     first: SpeciesCurve,
     plots: NDArray[np.str_],
+    standing: NDArray[np.bool_],
     measured: NDArray[np.bool_],
     before: Sequence[TreeStock | None],
     where: str,
 ) -> None:
-    """Compare the trees measured at both dates with the first date's curve: on average they must lie on it."""
-    again = [
-        k
+    """Compare the trees measured at both dates with those of the first date that still stand: on average they must be alike.
+
+    What is compared is the height of the first date over its curve, freed of a trend with diameter: measuring the thick ones is fair.
+    """
+    then = [
+        (k, b.dbh_mm, b.height_mm)
         for k, b in enumerate(before)
-        if b is not None and b.height_source == "measured" and b.height_mm > 0 and measured[k]
+        if b is not None and _was_measured(b, standing[k])
     ]
-    if len(again) < FEWEST_PAIRS:
+    rows, dbh, height = np.array(then, dtype=np.int32).reshape(len(then), 3).T
+    again = measured[rows]
+    if int(again.sum()) < FEWEST_PAIRS:
         return
-    then = np.array([(b.dbh_mm, b.height_mm) for k in again if (b := before[k])], dtype=np.int32)
-    fitted = CurvePair(first, None).fill(plots[again], then[:, 0]).height_mm
-    ratio = then[:, 1] / fitted - 1.0
-    mean, error = float(ratio.mean()), float(ratio.std(ddof=1)) / sqrt(ratio.size)
+    ratio = height / CurvePair(first, None).fill(plots[rows], dbh).height_mm
+    level, trend = line(dbh.astype(np.float64), ratio)
+    excess = (ratio - level - trend * dbh)[again]
+    mean, error = float(excess.mean()), float(excess.std(ddof=1)) / sqrt(excess.size)
     if mean <= TALLER_SHARE or mean <= TALLER_T * error:
         return
     raise Refusal(
@@ -132,13 +139,17 @@ def _check_not_taller(
                 where=where,
                 expected_en="heights measured again of trees that were neither taller nor shorter for their diameter than others",
                 expected_ja="同じ直径の他の木と比べて高くも低くもない木の再測",
-                got_en=f"{ratio.size} trees that stood {mean:.1%} above the first date's height curve",
-                got_ja=f"初回の樹高曲線より平均 {mean:.1%} 高い {ratio.size} 本",
+                got_en=f"{excess.size} trees that stood {mean:.1%} above the others at the first date",
+                got_ja=f"初回に同径木より平均 {mean:.1%} 高かった {excess.size} 本",
                 todo_en="Measure the heights that were measured at the first date, or others drawn by chance; a curve through tall trees shows growth that was not.",
                 todo_ja="初回に樹高を測った木か、無作為に選んだ木の樹高を測ってください。高い木だけの曲線は存在しない成長を示します。",
             )
         ]
     )
+
+
+def _was_measured(before: TreeStock, stands: np.bool_) -> bool:
+    return bool(stands) and before.height_source == "measured" and before.height_mm > 0
 
 
 def _source(standing: bool, height_mm: int, before: TreeStock | None) -> str:

@@ -107,7 +107,8 @@ def test_slopes_are_those_of_a_curve_with_a_coefficient_moved(form):
         for plot in of.factors_ppm:
             here = mine.of(mine.sample_plot_id == plot)
             fitted = bare.fill(here.sample_plot_id, here.dbh_mm).height_mm
-            factors[plot] = round(1e6 * here.height_mm.sum() / fitted.sum())
+            square = here.dbh_mm.astype(float) ** 2
+            factors[plot] = round(1e6 * (square * here.height_mm).sum() / (square * fitted).sum())
         return replace(of, curve=curve, factors_ppm=factors), step
 
     for k in range(len(now.curve.coefficients)):
@@ -248,8 +249,11 @@ def test_a_last_date_that_measures_only_trees_that_were_tall_for_their_diameter_
     with pytest.raises(Refusal) as refusal:
         visits_of(stand, np.zeros(n, dtype=bool), ~above)
     assert refusal.value.codes == ("change.heights_of_taller_trees",)
-    assert "above the first date's height curve" in refusal.value.en and "高い" in refusal.value.ja
+    assert "above the others at the first date" in refusal.value.en and "高い" in refusal.value.ja
     visits_of(stand, np.zeros(n, dtype=bool), above)  # only short ones: growth is hidden, none invented
+    visits_of(
+        stand, np.zeros(n, dtype=bool), stand.dbh_mm[0] < 220
+    )  # only thick ones: as tall as thick trees are
 
 
 def stand_columns(stand):

@@ -10,7 +10,10 @@ import solc from "solc";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const OUT = join(HERE, "..", "artifacts");
-const CONTRACTS = ["CreditRegistry", "CreditSale", "DevYen", "RevenueSplit"];
+const CONTRACTS = ["ChallengeWindow", "CreditRegistry", "CreditSale", "DevYen", "RevenueSplit", "SuccessorRegistry"];
+// A registry's code has two halves; the second, which the first creates, is an artifact of its own, so that its code can be
+// checked on a chain, and what it can do stands in the first one's ABI, at whose address it is called.
+const HALVES = { CreditRegistry: "RegistryDesk", SuccessorRegistry: "SuccessorDesk" };
 // Deployed as the library has them, compiled apart from ours.
 const LIBRARY = { TimelockController: "node_modules/@openzeppelin/contracts/governance/TimelockController.sol" };
 
@@ -42,7 +45,9 @@ function resolveImport(path) {
 }
 
 function artifact(name, path, contracts) {
-  const { abi, evm } = contracts[path][name];
+  const { evm } = contracts[path][name];
+  const half = HALVES[name];
+  const abi = merged(contracts[path][name].abi, half ? contracts[`src/registry/${half}.sol`][half].abi : []);
   return {
     contractName: name,
     compiler: { version: solc.version(), settings },
@@ -55,6 +60,12 @@ function artifact(name, path, contracts) {
   };
 }
 
+function merged(first, second) {
+  const key = (entry) => JSON.stringify([entry.type, entry.name, (entry.inputs ?? []).map((input) => input.type)]);
+  const known = new Set(first.map(key));
+  return [...first, ...second.filter((entry) => entry.type !== "constructor" && !known.has(key(entry)))];
+}
+
 // One ABI entry a line keeps a diff readable and the file small.
 function render(doc) {
   const { abi, ...rest } = doc;
@@ -65,7 +76,10 @@ function render(doc) {
 
 function main() {
   const check = process.argv.includes("--check");
-  const ours = Object.fromEntries(CONTRACTS.map((name) => [name, `src/${name}.sol`]));
+  const ours = {
+    ...Object.fromEntries(CONTRACTS.map((name) => [name, `src/${name}.sol`])),
+    ...Object.fromEntries(Object.values(HALVES).map((name) => [name, `src/registry/${name}.sol`])),
+  };
   const built = {};
   for (const group of [ours, LIBRARY]) {
     const contracts = compile(Object.values(group));

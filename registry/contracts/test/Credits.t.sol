@@ -5,7 +5,7 @@ import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol"
 import {IERC1155} from "@openzeppelin/contracts/token/ERC1155/IERC1155.sol";
 import {IERC1155Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {Claim} from "../src/Claim.sol";
-import {CreditRegistry} from "../src/CreditRegistry.sol";
+import {RegistryTypes} from "../src/registry/RegistryTypes.sol";
 import {Base} from "./support/Base.sol";
 
 /// @notice What happens to credits after their issue: roles, transfers, locks, pauses, retirement, reversal.
@@ -37,11 +37,11 @@ contract CreditsTest is Base {
         (bytes32 issuing, bytes32 verifying) = (registry.ISSUER_ROLE(), registry.VERIFIER_ROLE());
         vm.startPrank(admin);
         vm.expectRevert(
-            abi.encodeWithSelector(CreditRegistry.Role_DutiesNotSeparated.selector, issuer, verifying, issuing)
+            abi.encodeWithSelector(RegistryTypes.Role_DutiesNotSeparated.selector, issuer, verifying, issuing)
         );
         registry.grantRole(verifying, issuer);
         vm.expectRevert(
-            abi.encodeWithSelector(CreditRegistry.Role_DutiesNotSeparated.selector, verifier, issuing, verifying)
+            abi.encodeWithSelector(RegistryTypes.Role_DutiesNotSeparated.selector, verifier, issuing, verifying)
         );
         registry.grantRole(issuing, verifier);
         // One after the other is allowed.
@@ -55,10 +55,10 @@ contract CreditsTest is Base {
         vm.prank(stranger);
         registry.registerProject(OTHER_PROJECT, METHOD, 0, 0, "");
         vm.startPrank(admin);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Project_Known.selector, PROJECT));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Project_Known.selector, PROJECT));
         registry.registerProject(PROJECT, METHOD, 0, 0, "");
         // An id with the same packed bits would share token ids with the first.
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Project_Known.selector, PROJECT));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Project_Known.selector, PROJECT));
         registry.registerProject(PROJECT ^ bytes32(uint256(1)), METHOD, 0, 0, "");
         vm.stopPrank();
         vm.assertEq(registry.projectCount(), 1, "count");
@@ -68,28 +68,28 @@ contract CreditsTest is Base {
 
     function test_a_project_needs_id_method_a_sane_buffer_and_a_sane_window() public {
         vm.startPrank(admin);
-        vm.expectRevert(CreditRegistry.Project_IdZero.selector);
+        vm.expectRevert(RegistryTypes.Project_IdZero.selector);
         registry.registerProject(0, METHOD, 0, 0, "");
-        vm.expectRevert(CreditRegistry.Project_MethodZero.selector);
+        vm.expectRevert(RegistryTypes.Project_MethodZero.selector);
         registry.registerProject(OTHER_PROJECT, 0, 0, 0, "");
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Project_BufferTooHigh.selector, 10_000));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Project_BufferTooHigh.selector, 10_000));
         registry.registerProject(OTHER_PROJECT, METHOD, 10_000, 0, "");
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Project_WindowTooLong.selector, 365 days + 1, 365 days));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Project_WindowTooLong.selector, 365 days + 1, 365 days));
         registry.registerProject(OTHER_PROJECT, METHOD, 0, 365 days + 1, "");
         vm.stopPrank();
     }
 
     function test_unknown_projects_and_batches_have_no_views() public {
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Project_Unknown.selector, OTHER_PROJECT));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Project_Unknown.selector, OTHER_PROJECT));
         registry.projects(OTHER_PROJECT);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Batch_Unknown.selector, 1));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Batch_Unknown.selector, 1));
         registry.batchOf(1);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Batch_Unknown.selector, 1));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Batch_Unknown.selector, 1));
         registry.batches(bytes32(uint256(1)));
         // The right batch under a wrong project or a wrong year is no batch.
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Batch_Unknown.selector, id ^ (1 << 200)));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Batch_Unknown.selector, id ^ (1 << 200)));
         registry.batchOf(id ^ (1 << 200));
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Batch_Unknown.selector, id ^ (1 << 150)));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Batch_Unknown.selector, id ^ (1 << 150)));
         registry.projectIdOf(id ^ (1 << 150));
         vm.assertEq(registry.totalSupply(id ^ (1 << 150)), 0, "supply");
         vm.assertEq(registry.balanceOf(address(registry), id ^ (1 << 150)), 0, "buffer");
@@ -138,11 +138,11 @@ contract CreditsTest is Base {
         registry.setApprovalForAll(stranger, true);
         vm.prank(guardian);
         registry.pause(PROJECT);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Project_Paused.selector, PROJECT));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Project_Paused.selector, PROJECT));
         vm.prank(seller);
         registry.safeTransferFrom(seller, buyer, id, 1, "");
         uint256[] memory one = ids(1);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Project_Paused.selector, PROJECT));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Project_Paused.selector, PROJECT));
         vm.prank(seller);
         registry.safeBatchTransferFrom(seller, buyer, ids(id), one, "");
         vm.prank(seller);
@@ -161,7 +161,7 @@ contract CreditsTest is Base {
         registry.pause(PROJECT);
         vm.prank(seller);
         registry.safeTransferFrom(seller, buyer, other, 1, "");
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Project_Paused.selector, PROJECT));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Project_Paused.selector, PROJECT));
         vm.prank(seller);
         registry.safeBatchTransferFrom(seller, buyer, ids(other, id), ids(1, 1), "");
     }
@@ -175,10 +175,10 @@ contract CreditsTest is Base {
         vm.prank(admin);
         registry.unpause(PROJECT);
         vm.startPrank(guardian);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Project_NotPaused.selector, PROJECT));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Project_NotPaused.selector, PROJECT));
         registry.unpause(PROJECT);
         registry.pause(PROJECT);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Project_Paused.selector, PROJECT));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Project_Paused.selector, PROJECT));
         registry.pause(PROJECT);
         vm.stopPrank();
     }
@@ -202,7 +202,7 @@ contract CreditsTest is Base {
         vm.assertEq(registry.batchOf(locked).lockedUntil, end, "until");
         vm.assertEq(registry.batchOf(locked).issuedAt, end - 1 days, "issued");
         vm.warp(end - 1);
-        bytes memory reason = abi.encodeWithSelector(CreditRegistry.Batch_Locked.selector, locked, end);
+        bytes memory reason = abi.encodeWithSelector(RegistryTypes.Batch_Locked.selector, locked, end);
         vm.expectRevert(reason);
         vm.prank(seller);
         registry.safeTransferFrom(seller, buyer, locked, 1, "");
@@ -219,9 +219,9 @@ contract CreditsTest is Base {
     // ---------------------------------------------------------------- retirement
 
     function test_a_retirement_burns_and_gives_a_numbered_certificate() public {
-        CreditRegistry.Retirement memory r = retirement();
+        RegistryTypes.Retirement memory r = retirement();
         vm.expectEmit(true, true, true, true, address(registry));
-        emit CreditRegistry.Retired(
+        emit RegistryTypes.Retired(
             1, id, seller, 1_200, r.beneficiary, r.purpose, r.country, r.consumptionStart, r.consumptionEnd
         );
         vm.prank(seller);
@@ -256,27 +256,27 @@ contract CreditsTest is Base {
 
     function test_a_certificate_needs_an_amount_a_beneficiary_a_country_and_a_period_that_make_sense() public {
         vm.startPrank(seller);
-        CreditRegistry.Retirement memory r = retirement();
-        vm.expectRevert(CreditRegistry.Retirement_KgZero.selector);
+        RegistryTypes.Retirement memory r = retirement();
+        vm.expectRevert(RegistryTypes.Retirement_KgZero.selector);
         registry.retire(id, 0, r);
         r.beneficiary = "";
-        vm.expectRevert(CreditRegistry.Retirement_BeneficiaryEmpty.selector);
+        vm.expectRevert(RegistryTypes.Retirement_BeneficiaryEmpty.selector);
         registry.retire(id, 1, r);
         r = retirement();
         r.country = "jp";
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Retirement_CountryInvalid.selector, bytes2("jp")));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Retirement_CountryInvalid.selector, bytes2("jp")));
         registry.retire(id, 1, r);
         r.country = bytes2("J");
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Retirement_CountryInvalid.selector, bytes2("J")));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Retirement_CountryInvalid.selector, bytes2("J")));
         registry.retire(id, 1, r);
         r = retirement();
         r.consumptionEnd = r.consumptionStart;
         vm.expectRevert(
-            abi.encodeWithSelector(CreditRegistry.Retirement_PeriodEmpty.selector, r.consumptionStart, r.consumptionEnd)
+            abi.encodeWithSelector(RegistryTypes.Retirement_PeriodEmpty.selector, r.consumptionStart, r.consumptionEnd)
         );
         registry.retire(id, 1, r);
         // Country and period may be left open.
-        registry.retire(id, 1, CreditRegistry.Retirement("A", "", 0, 0, 0));
+        registry.retire(id, 1, RegistryTypes.Retirement("A", "", 0, 0, 0));
         vm.stopPrank();
     }
 
@@ -289,9 +289,9 @@ contract CreditsTest is Base {
 
     function test_a_small_loss_is_covered_by_the_buffer() public {
         vm.expectEmit(true, true, true, true, address(registry));
-        emit CreditRegistry.Reversed(PROJECT, REASON, guardian, 8_800, 8_800, 0, 0);
+        emit RegistryTypes.Reversed(PROJECT, REASON, guardian, 8_800, 8_800, 0, 0);
         reverse(ids(id), 8_800);
-        CreditRegistry.ProjectInfo memory p = registry.projects(PROJECT);
+        RegistryTypes.ProjectInfo memory p = registry.projects(PROJECT);
         vm.assertEq(p.compensatedKg, 8_800, "compensated");
         vm.assertEq(p.deficitKg, 0, "deficit");
         vm.assertEq(registry.balanceOf(address(registry), id), 20_000, "buffer");
@@ -301,7 +301,7 @@ contract CreditsTest is Base {
 
     function test_a_loss_beyond_the_buffer_is_published_as_the_deficit() public {
         reverse(ids(id), 50_000);
-        CreditRegistry.ProjectInfo memory p = registry.projects(PROJECT);
+        RegistryTypes.ProjectInfo memory p = registry.projects(PROJECT);
         vm.assertEq(p.compensatedKg, 28_800, "compensated");
         vm.assertEq(p.deficitKg, 21_200, "deficit");
         vm.assertEq(p.reversedKg, 50_000, "reversed");
@@ -310,7 +310,7 @@ contract CreditsTest is Base {
 
     function test_no_deficit_while_buffer_is_left_in_another_batch() public {
         uint256 next = issue(nextClaim(500_000)); // buffer 15,000
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Reversal_BufferLeft.selector, 15_000, 1_200));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Reversal_BufferLeft.selector, 15_000, 1_200));
         reverse(ids(id), 30_000);
         reverse(ids(id, next), 30_000);
         vm.assertEq(registry.projects(PROJECT).deficitKg, 0, "deficit");
@@ -324,31 +324,31 @@ contract CreditsTest is Base {
 
     function test_a_project_s_loss_burns_no_other_project_s_buffer() public {
         uint256 other = issueInOtherProject(0);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Batch_NotOfProject.selector, other, PROJECT));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Batch_NotOfProject.selector, other, PROJECT));
         reverse(ids(other), 1);
     }
 
     function test_a_reversal_retried_is_refused() public {
         reverse(ids(id), 1_000);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Reversal_Known.selector, PROJECT, REASON));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Reversal_Known.selector, PROJECT, REASON));
         reverse(ids(id), 1_000);
         vm.assertTrue(registry.reversalKnown(PROJECT, REASON), "known");
     }
 
     function test_no_more_is_lost_than_was_ever_credited() public {
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Reversal_ExceedsIssued.selector, 960_001, 960_000));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Reversal_ExceedsIssued.selector, 960_001, 960_000));
         reverse(ids(id), 960_001);
         reverse(ids(id), 960_000);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Reversal_ExceedsIssued.selector, 1, 0));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Reversal_ExceedsIssued.selector, 1, 0));
         vm.prank(guardian);
         registry.reverse(PROJECT, ids(id), 1, keccak256("more"));
     }
 
     function test_a_reversal_needs_an_amount_a_reason_and_an_office() public {
         vm.startPrank(guardian);
-        vm.expectRevert(CreditRegistry.Reversal_KgZero.selector);
+        vm.expectRevert(RegistryTypes.Reversal_KgZero.selector);
         registry.reverse(PROJECT, ids(id), 0, REASON);
-        vm.expectRevert(CreditRegistry.Reversal_ReasonZero.selector);
+        vm.expectRevert(RegistryTypes.Reversal_ReasonZero.selector);
         registry.reverse(PROJECT, ids(id), 1, 0);
         vm.stopPrank();
         bytes32 role = registry.VERIFIER_ROLE();
@@ -371,9 +371,9 @@ contract CreditsTest is Base {
         reverse(ids(id), 50_000);
         Claim memory c = nextClaim(1_000);
         vm.expectEmit(true, true, true, true, address(registry));
-        emit CreditRegistry.DeficitMadeGood(PROJECT, 21_200);
+        emit RegistryTypes.DeficitMadeGood(PROJECT, 21_200);
         issue(c);
-        CreditRegistry.ProjectInfo memory p = registry.projects(PROJECT);
+        RegistryTypes.ProjectInfo memory p = registry.projects(PROJECT);
         vm.assertEq(p.deficitKg, 0, "deficit");
         vm.assertEq(p.reversedKg, 50_000, "reversed");
         // The lower bound of the change stands above all credits that exist or were retired.

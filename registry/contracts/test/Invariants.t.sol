@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Claim} from "../src/Claim.sol";
-import {CreditRegistry} from "../src/CreditRegistry.sol";
+import {RegistryTypes} from "../src/registry/RegistryTypes.sol";
 import {CreditId} from "../src/libraries/CreditId.sol";
 import {Base} from "./support/Base.sol";
 
@@ -45,7 +45,7 @@ contract Village is Base {
         length = uint32(bound(length, 1, 20));
         if (uint256(day + length) * 1 days > block.timestamp) return;
         bytes32 projectId = projects[which % 2];
-        CreditRegistry.ProjectInfo memory p = registry.projects(projectId);
+        RegistryTypes.ProjectInfo memory p = registry.projects(projectId);
         Claim memory c = goodClaim();
         c.projectId = projectId;
         c.batchId = keccak256(abi.encode(projectId, day));
@@ -92,7 +92,7 @@ contract Village is Base {
 
     function reverse(uint256 which, uint64 kg) external {
         bytes32 projectId = projects[which % 2];
-        CreditRegistry.ProjectInfo memory p = registry.projects(projectId);
+        RegistryTypes.ProjectInfo memory p = registry.projects(projectId);
         uint64 outstanding = p.grossKg - p.compensatedKg - p.deficitKg;
         if (outstanding == 0) return;
         uint256 n;
@@ -171,7 +171,7 @@ contract Village is Base {
     function checkUnits() external view {
         for (uint256 i = 0; i < ids.length; ++i) {
             uint256 id = ids[i];
-            CreditRegistry.BatchInfo memory b = registry.batchOf(id);
+            RegistryTypes.BatchInfo memory b = registry.batchOf(id);
             uint256 held = registry.balanceOf(address(registry), id) + registry.balanceOf(address(sale), id);
             for (uint256 j = 0; j < 3; ++j) {
                 held += registry.balanceOf(holders[j], id);
@@ -196,11 +196,11 @@ contract Village is Base {
 
     function checkProjects() external view {
         for (uint256 k = 0; k < 2; ++k) {
-            CreditRegistry.ProjectInfo memory p = registry.projects(projects[k]);
+            RegistryTypes.ProjectInfo memory p = registry.projects(projects[k]);
             (uint256 gross, uint256 bufferIssued, uint256 burned, uint256 left) = (0, 0, 0, 0);
             for (uint256 i = 0; i < ids.length; ++i) {
                 if (registry.projectIdOf(ids[i]) != projects[k]) continue;
-                CreditRegistry.BatchInfo memory b = registry.batchOf(ids[i]);
+                RegistryTypes.BatchInfo memory b = registry.batchOf(ids[i]);
                 gross += b.grossKg;
                 bufferIssued += b.bufferIssuedKg;
                 burned += b.bufferBurnedKg;

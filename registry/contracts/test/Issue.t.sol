@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {IERC1155Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {Claim} from "../src/Claim.sol";
-import {CreditRegistry} from "../src/CreditRegistry.sol";
+import {RegistryTypes} from "../src/registry/RegistryTypes.sol";
 import {CreditId} from "../src/libraries/CreditId.sol";
 import {Base} from "./support/Base.sol";
 import {CallingReceiver, DeafContract, Wallet1271} from "./support/Mocks.sol";
@@ -28,7 +28,7 @@ contract IssueTest is Base {
     function test_an_issue_can_be_read_back_by_batch_id_and_by_token_id() public {
         Claim memory c = goodClaim();
         uint256 id = issue(c);
-        CreditRegistry.BatchInfo memory b = registry.batches(c.batchId);
+        RegistryTypes.BatchInfo memory b = registry.batches(c.batchId);
         vm.assertEq(keccak256(abi.encode(b)), keccak256(abi.encode(registry.batchOf(id))), "both ways");
         vm.assertEq(b.id, id, "id");
         vm.assertEq(b.projectId, PROJECT, "project");
@@ -51,7 +51,7 @@ contract IssueTest is Base {
 
     function test_an_issue_enters_the_project_s_account() public {
         issue(goodClaim());
-        CreditRegistry.ProjectInfo memory p = registry.projects(PROJECT);
+        RegistryTypes.ProjectInfo memory p = registry.projects(PROJECT);
         vm.assertEq(p.grossKg, 960_000, "gross");
         vm.assertEq(p.bufferIssuedKg, 28_800, "buffer");
         vm.assertEq(p.lastPeriodEnd, PERIOD_END, "end");
@@ -66,7 +66,7 @@ contract IssueTest is Base {
         vm.prank(issuer);
         uint256 id = registry.issue(c, verifier, signed);
         Vm.Log memory log = vm.getRecordedLogs()[0];
-        vm.assertEq(log.topics[0], CreditRegistry.BatchIssued.selector, "event");
+        vm.assertEq(log.topics[0], RegistryTypes.BatchIssued.selector, "event");
         vm.assertEq(log.topics[1], c.batchId, "batch");
         vm.assertEq(log.topics[2], PROJECT, "project");
         vm.assertEq(uint256(log.topics[3]), id, "id");
@@ -128,7 +128,7 @@ contract IssueTest is Base {
     function test_only_a_verifier_s_signature_counts() public {
         Claim memory c = goodClaim();
         bytes memory signed = signatureBy(BUYER_KEY, c);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Claim_VerifierUnknown.selector, buyer));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Claim_VerifierUnknown.selector, buyer));
         vm.prank(issuer);
         registry.issue(c, buyer, signed);
     }
@@ -136,7 +136,7 @@ contract IssueTest is Base {
     function test_an_issuer_cannot_verify_its_own_claim() public {
         Claim memory c = goodClaim();
         bytes memory signed = signature(c);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Claim_VerifierIsIssuer.selector, issuer));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Claim_VerifierIsIssuer.selector, issuer));
         vm.prank(issuer);
         registry.issue(c, issuer, signed);
     }
@@ -145,7 +145,7 @@ contract IssueTest is Base {
         Claim memory c = goodClaim();
         bytes memory signed = signatureBy(BUYER_KEY, c);
         bytes32 digest = registry.claimDigest(c);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Claim_SignatureInvalid.selector, verifier, digest));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Claim_SignatureInvalid.selector, verifier, digest));
         vm.prank(issuer);
         registry.issue(c, verifier, signed);
     }
@@ -156,7 +156,7 @@ contract IssueTest is Base {
         bytes32 role = registry.VERIFIER_ROLE();
         vm.prank(admin);
         registry.revokeRole(role, verifier);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Claim_VerifierUnknown.selector, verifier));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Claim_VerifierUnknown.selector, verifier));
         vm.prank(issuer);
         registry.issue(c, verifier, signed);
     }
@@ -170,7 +170,7 @@ contract IssueTest is Base {
         bytes memory right = signatureBy(BUYER_KEY, c);
         bytes memory wrong = signature(c);
         vm.expectRevert(
-            abi.encodeWithSelector(CreditRegistry.Claim_SignatureInvalid.selector, wallet, registry.claimDigest(c))
+            abi.encodeWithSelector(RegistryTypes.Claim_SignatureInvalid.selector, wallet, registry.claimDigest(c))
         );
         vm.prank(issuer);
         registry.issue(c, wallet, wrong);
@@ -251,7 +251,7 @@ contract IssueTest is Base {
         Claim memory c = goodClaim();
         bytes memory signed = signature(c);
         vm.chainId(block.chainid + 1);
-        vm.expectPartialRevert(CreditRegistry.Claim_SignatureInvalid.selector);
+        vm.expectPartialRevert(RegistryTypes.Claim_SignatureInvalid.selector);
         vm.prank(issuer);
         registry.issue(c, verifier, signed);
     }
@@ -260,7 +260,7 @@ contract IssueTest is Base {
         Claim memory c = goodClaim();
         bytes memory signed = signature(c);
         Base.setUp();
-        vm.expectPartialRevert(CreditRegistry.Claim_SignatureInvalid.selector);
+        vm.expectPartialRevert(RegistryTypes.Claim_SignatureInvalid.selector);
         vm.prank(issuer);
         registry.issue(c, verifier, signed);
     }
@@ -268,14 +268,14 @@ contract IssueTest is Base {
     function test_the_same_claim_cannot_be_issued_twice() public {
         Claim memory c = goodClaim();
         issue(c);
-        refused(c, encoded(CreditRegistry.Claim_PeriodOverlaps.selector, PERIOD_START, PERIOD_END));
+        refused(c, encoded(RegistryTypes.Claim_PeriodOverlaps.selector, PERIOD_START, PERIOD_END));
     }
 
     function test_a_nonce_serves_once() public {
         issue(goodClaim());
         Claim memory c = nextClaim(500_000);
         c.nonce = 0;
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_NonceUsed.selector, verifier, 0));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_NonceUsed.selector, verifier, 0));
     }
 
     function test_nonces_may_be_any_numbers_in_any_order(uint256 first, uint256 second) public {
@@ -294,7 +294,7 @@ contract IssueTest is Base {
         c.nonce = 77;
         vm.prank(verifier);
         registry.revokeNonce(77);
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_NonceUsed.selector, verifier, 77));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_NonceUsed.selector, verifier, 77));
     }
 
     function test_nobody_else_can_kill_a_verifier_s_signature() public {
@@ -306,7 +306,7 @@ contract IssueTest is Base {
     function test_a_signature_lives_up_to_its_deadline_and_not_beyond() public {
         Claim memory c = goodClaim();
         c.deadline = uint64(block.timestamp) - 1;
-        refused(c, encoded(CreditRegistry.Claim_Expired.selector, c.deadline, block.timestamp));
+        refused(c, encoded(RegistryTypes.Claim_Expired.selector, c.deadline, block.timestamp));
         c.deadline = uint64(block.timestamp);
         issue(c);
     }
@@ -316,19 +316,19 @@ contract IssueTest is Base {
     function test_an_unknown_project_is_refused() public {
         Claim memory c = goodClaim();
         c.projectId = OTHER_PROJECT;
-        refused(c, abi.encodeWithSelector(CreditRegistry.Project_Unknown.selector, OTHER_PROJECT));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Project_Unknown.selector, OTHER_PROJECT));
     }
 
     function test_a_project_id_that_differs_only_beyond_the_packed_bits_is_refused() public {
         Claim memory c = goodClaim();
         c.projectId = PROJECT ^ bytes32(uint256(1));
-        refused(c, abi.encodeWithSelector(CreditRegistry.Project_Unknown.selector, c.projectId));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Project_Unknown.selector, c.projectId));
     }
 
     function test_a_paused_project_issues_nothing() public {
         vm.prank(guardian);
         registry.pause(PROJECT);
-        refused(goodClaim(), abi.encodeWithSelector(CreditRegistry.Project_Paused.selector, PROJECT));
+        refused(goodClaim(), abi.encodeWithSelector(RegistryTypes.Project_Paused.selector, PROJECT));
         vm.prank(guardian);
         registry.unpause(PROJECT);
         issue(goodClaim());
@@ -337,13 +337,13 @@ contract IssueTest is Base {
     function test_another_method_than_the_project_s_is_refused() public {
         Claim memory c = goodClaim();
         c.methodDigest = keccak256("another");
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_MethodDiffers.selector, c.methodDigest, METHOD));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_MethodDiffers.selector, c.methodDigest, METHOD));
     }
 
     function test_another_challenge_window_than_the_project_s_is_refused() public {
         Claim memory c = goodClaim();
         c.challengeWindow = 1;
-        refused(c, encoded(CreditRegistry.Claim_WindowDiffers.selector, 1, 0));
+        refused(c, encoded(RegistryTypes.Claim_WindowDiffers.selector, 1, 0));
     }
 
     // ---------------------------------------------------------------- figures
@@ -351,14 +351,14 @@ contract IssueTest is Base {
     function test_a_claim_without_a_standard_error_is_refused() public {
         Claim memory c = goodClaim();
         c.standardErrorKg = 0;
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_UncertaintyAbsent.selector));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_UncertaintyAbsent.selector));
     }
 
     function test_a_claim_without_a_deduction_is_refused() public {
         Claim memory c = goodClaim();
         c.deductionKg = 0;
         c.grossKg = c.estimateKg;
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_UncertaintyAbsent.selector));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_UncertaintyAbsent.selector));
     }
 
     function test_gross_is_exactly_what_the_identity_gives(uint64 estimate, uint64 deduction, uint64 gross) public {
@@ -368,25 +368,25 @@ contract IssueTest is Base {
         c.grossKg = uint64(bound(gross, 1, type(uint64).max));
         int256 expected = int256(uint256(c.estimateKg)) - int256(uint256(c.deductionKg));
         vm.assume(int256(uint256(c.grossKg)) != expected);
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_IdentityBroken.selector, c.grossKg, expected));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_IdentityBroken.selector, c.grossKg, expected));
     }
 
     function test_a_change_below_its_own_deduction_gives_no_credits() public {
         Claim memory c = goodClaim();
         c.estimateKg = 39_999;
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_IdentityBroken.selector, 960_000, int256(-1)));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_IdentityBroken.selector, 960_000, int256(-1)));
         c.grossKg = 0;
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_GrossZero.selector));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_GrossZero.selector));
     }
 
     function test_what_was_issued_before_must_be_named_as_the_chain_knows_it() public {
         issue(goodClaim());
         Claim memory c = nextClaim(500_000);
         c.priorGrossKg -= 1;
-        refused(c, encoded(CreditRegistry.Claim_PriorGrossDiffers.selector, 959_999, 960_000));
+        refused(c, encoded(RegistryTypes.Claim_PriorGrossDiffers.selector, 959_999, 960_000));
         c = nextClaim(500_000);
         c.compensatedKg = 1;
-        refused(c, encoded(CreditRegistry.Claim_CompensatedDiffers.selector, 1, 0));
+        refused(c, encoded(RegistryTypes.Claim_CompensatedDiffers.selector, 1, 0));
     }
 
     function test_the_buffer_minimum_is_rounded_up_to_the_next_kg(uint64 gross) public {
@@ -397,7 +397,7 @@ contract IssueTest is Base {
         c.grossKg = gross;
         c.estimateKg = gross + c.deductionKg;
         c.bufferKg = uint64(minimum - 1);
-        refused(c, encoded(CreditRegistry.Claim_BufferTooSmall.selector, minimum - 1, minimum));
+        refused(c, encoded(RegistryTypes.Claim_BufferTooSmall.selector, minimum - 1, minimum));
         c.bufferKg = uint64(minimum);
         issue(c);
     }
@@ -410,7 +410,7 @@ contract IssueTest is Base {
         c.grossKg = 10_001; // a ten-thousandth of it is 1.0001 kg
         c.estimateKg = c.grossKg + c.deductionKg;
         c.bufferKg = 1;
-        refused(c, encoded(CreditRegistry.Claim_BufferTooSmall.selector, 1, 2));
+        refused(c, encoded(RegistryTypes.Claim_BufferTooSmall.selector, 1, 2));
         c.bufferKg = 2;
         issue(c);
     }
@@ -418,15 +418,15 @@ contract IssueTest is Base {
     function test_a_buffer_of_all_the_gross_is_refused() public {
         Claim memory c = goodClaim();
         c.bufferKg = c.grossKg;
-        refused(c, encoded(CreditRegistry.Claim_BufferTooLarge.selector, c.grossKg, c.grossKg));
+        refused(c, encoded(RegistryTypes.Claim_BufferTooLarge.selector, c.grossKg, c.grossKg));
     }
 
     function test_credits_to_nobody_or_to_the_registry_are_refused() public {
         Claim memory c = goodClaim();
         c.recipient = address(0);
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_RecipientInvalid.selector, address(0)));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_RecipientInvalid.selector, address(0)));
         c.recipient = address(registry);
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_RecipientInvalid.selector, address(registry)));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_RecipientInvalid.selector, address(registry)));
     }
 
     // ---------------------------------------------------------------- period and vintage
@@ -434,16 +434,16 @@ contract IssueTest is Base {
     function test_an_empty_or_backward_period_is_refused() public {
         Claim memory c = goodClaim();
         c.periodStart = c.periodEnd;
-        refused(c, encoded(CreditRegistry.Claim_PeriodEmpty.selector, c.periodEnd, c.periodEnd));
+        refused(c, encoded(RegistryTypes.Claim_PeriodEmpty.selector, c.periodEnd, c.periodEnd));
         c.periodStart = c.periodEnd + 1;
-        refused(c, encoded(CreditRegistry.Claim_PeriodEmpty.selector, c.periodEnd + 1, c.periodEnd));
+        refused(c, encoded(RegistryTypes.Claim_PeriodEmpty.selector, c.periodEnd + 1, c.periodEnd));
     }
 
     function test_a_period_must_be_over_to_the_second() public {
         Claim memory c = goodClaim();
         uint256 over = uint256(c.periodEnd) * 1 days;
         vm.warp(over - 1);
-        refused(c, encoded(CreditRegistry.Claim_PeriodInFuture.selector, c.periodEnd, over - 1));
+        refused(c, encoded(RegistryTypes.Claim_PeriodInFuture.selector, c.periodEnd, over - 1));
         vm.warp(over);
         issue(c);
     }
@@ -453,7 +453,7 @@ contract IssueTest is Base {
         Claim memory c = nextClaim(500_000);
         c.plotKeys[0] = keccak256("another plot");
         c.periodStart = PERIOD_END - 1;
-        refused(c, encoded(CreditRegistry.Claim_PeriodOverlaps.selector, PERIOD_END - 1, PERIOD_END));
+        refused(c, encoded(RegistryTypes.Claim_PeriodOverlaps.selector, PERIOD_END - 1, PERIOD_END));
         c.periodStart = PERIOD_END;
         issue(c);
     }
@@ -462,7 +462,7 @@ contract IssueTest is Base {
         Claim memory c = goodClaim();
         c.periodEnd = 20_089; // 2025-01-01, so the last day is 2024-12-31
         c.vintage = 2025;
-        refused(c, encoded(CreditRegistry.Claim_VintageDiffers.selector, 2025, 2024));
+        refused(c, encoded(RegistryTypes.Claim_VintageDiffers.selector, 2025, 2024));
         c.vintage = 2024;
         issue(c);
     }
@@ -480,7 +480,7 @@ contract IssueTest is Base {
         c.periodStart = PERIOD_END - uint32(bound(overlap, 1, PERIOD_END));
         refused(
             c,
-            abi.encodeWithSelector(CreditRegistry.Plot_AlreadySpent.selector, c.plotKeys[0], PERIOD_END, c.periodStart)
+            abi.encodeWithSelector(RegistryTypes.Plot_AlreadySpent.selector, c.plotKeys[0], PERIOD_END, c.periodStart)
         );
         c.periodStart = PERIOD_END;
         issue(c);
@@ -499,7 +499,7 @@ contract IssueTest is Base {
         c.contentRoot = keccak256("c2");
         c.nonce = 5;
         c.plotKeys = plotKeys(3);
-        refused(c, abi.encodeWithSelector(CreditRegistry.Plot_AlreadySpent.selector, spent, PERIOD_END, PERIOD_START));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Plot_AlreadySpent.selector, spent, PERIOD_END, PERIOD_START));
     }
 
     function only(bytes32 key) private pure returns (bytes32[] memory keys) {
@@ -516,21 +516,21 @@ contract IssueTest is Base {
         else (c.plotKeys[place - 1], c.plotKeys[place]) = (key, before);
         // Swapped, the first of the two may already be right: the complaint is about the second.
         bytes32 left = twice ? before : key;
-        refused(c, abi.encodeWithSelector(CreditRegistry.Plots_NotAscending.selector, left, before));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Plots_NotAscending.selector, left, before));
     }
 
     function test_the_zero_plot_key_is_refused() public {
         Claim memory c = goodClaim();
         c.plotKeys[0] = 0;
-        refused(c, abi.encodeWithSelector(CreditRegistry.Plots_NotAscending.selector, bytes32(0), bytes32(0)));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Plots_NotAscending.selector, bytes32(0), bytes32(0)));
     }
 
     function test_no_plots_and_too_many_plots_are_refused() public {
         Claim memory c = goodClaim();
         c.plotKeys = plotKeys(0);
-        refused(c, encoded(CreditRegistry.Plots_CountInvalid.selector, 0, 256));
+        refused(c, encoded(RegistryTypes.Plots_CountInvalid.selector, 0, 256));
         c.plotKeys = plotKeys(257);
-        refused(c, encoded(CreditRegistry.Plots_CountInvalid.selector, 257, 256));
+        refused(c, encoded(RegistryTypes.Plots_CountInvalid.selector, 257, 256));
     }
 
     // ---------------------------------------------------------------- roots and batch ids
@@ -539,29 +539,29 @@ contract IssueTest is Base {
         uint256 id = issue(goodClaim());
         Claim memory c = nextClaim(500_000);
         c.contentRoot = goodClaim().contentRoot;
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_ContentRootUsed.selector, c.contentRoot, id));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_ContentRootUsed.selector, c.contentRoot, id));
     }
 
     function test_a_batch_id_serves_once() public {
         issue(goodClaim());
         Claim memory c = nextClaim(500_000);
         c.batchId = goodClaim().batchId;
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_BatchKnown.selector, c.batchId));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_BatchKnown.selector, c.batchId));
     }
 
     function test_roots_and_batch_id_must_be_given() public {
         Claim memory c = goodClaim();
         c.batchId = 0;
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_BatchIdZero.selector));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_BatchIdZero.selector));
         c = goodClaim();
         c.contentRoot = 0;
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_RootZero.selector));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_RootZero.selector));
         c = goodClaim();
         c.evidenceRoot = 0;
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_RootZero.selector));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_RootZero.selector));
         c = goodClaim();
         c.planDigest = 0;
-        refused(c, abi.encodeWithSelector(CreditRegistry.Claim_RootZero.selector));
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_RootZero.selector));
     }
 
     // ---------------------------------------------------------------- receivers

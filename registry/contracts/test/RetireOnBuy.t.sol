@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
-import {CreditRegistry} from "../src/CreditRegistry.sol";
+import {RegistryTypes} from "../src/registry/RegistryTypes.sol";
 import {CreditSale} from "../src/CreditSale.sol";
 import {ICreditRegistry} from "../src/interfaces/ICreditRegistry.sol";
 import {Base} from "./support/Base.sol";
@@ -40,7 +40,7 @@ contract RetireOnBuyTest is Base {
         vm.expectEmit(true, true, true, true, address(sale));
         emit CreditSale.Sold(listing, id, buyer, 2_500, address(yen), 30_000 * YEN, PROJECT);
         vm.expectEmit(true, true, true, true, address(registry));
-        emit CreditRegistry.Retired(
+        emit RegistryTypes.Retired(
             1, id, address(sale), 2_500, "Aoba Paper Co., Ltd.", "Scope 1 of fiscal 2025", "JP", 20_179, 20_544
         );
         vm.expectEmit(true, true, true, true, address(sale));
@@ -87,7 +87,7 @@ contract RetireOnBuyTest is Base {
         uint256 funds = yen.balanceOf(buyer);
         ICreditRegistry.Retirement memory nobody = forWhom();
         nobody.beneficiary = "";
-        vm.expectRevert(CreditRegistry.Retirement_BeneficiaryEmpty.selector);
+        vm.expectRevert(RegistryTypes.Retirement_BeneficiaryEmpty.selector);
         vm.prank(buyer);
         sale.buyAndRetire(listing, 1_000, type(uint256).max, block.timestamp, nobody);
         vm.assertEq(yen.balanceOf(buyer), funds, "money");
@@ -98,7 +98,7 @@ contract RetireOnBuyTest is Base {
         vm.prank(guardian);
         registry.pause(PROJECT);
         uint256 funds = yen.balanceOf(buyer);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Project_Paused.selector, PROJECT));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Project_Paused.selector, PROJECT));
         buyAndRetire(1);
         vm.assertEq(yen.balanceOf(buyer), funds, "money");
     }

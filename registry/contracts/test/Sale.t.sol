@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {IERC20Errors, IERC1155Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {IERC1155Receiver} from "@openzeppelin/contracts/token/ERC1155/IERC1155Receiver.sol";
-import {CreditRegistry} from "../src/CreditRegistry.sol";
+import {RegistryTypes} from "../src/registry/RegistryTypes.sol";
 import {CreditSale} from "../src/CreditSale.sol";
 import {RevenueSplit} from "../src/RevenueSplit.sol";
 import {Base} from "./support/Base.sol";
@@ -90,7 +90,7 @@ contract SaleTest is Base {
         sale.list(id, 1, address(yen), 0);
         vm.expectRevert(abi.encodeWithSelector(CreditSale.Token_NotAllowed.selector, address(1)));
         sale.list(id, 1, address(1), PRICE);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Batch_Unknown.selector, 1));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Batch_Unknown.selector, 1));
         sale.list(1, 1, address(yen), PRICE);
         vm.expectRevert(
             abi.encodeWithSelector(IERC1155Errors.ERC1155InsufficientBalance.selector, seller, 31_200, 31_201, id)
@@ -153,7 +153,7 @@ contract SaleTest is Base {
         vm.prank(guardian);
         registry.pause(PROJECT);
         uint256 funds = yen.balanceOf(buyer);
-        vm.expectRevert(abi.encodeWithSelector(CreditRegistry.Project_Paused.selector, PROJECT));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Project_Paused.selector, PROJECT));
         buy(1);
         vm.assertEq(yen.balanceOf(buyer), funds, "money");
     }

@@ -4,9 +4,9 @@ pragma solidity 0.8.37;
 /// @notice The figures of a project that claims are checked against.
 struct Account {
     uint32 lastPeriodEnd; // day; the next period may not start before
-    uint64 grossKg; // issued so far, buffer included
-    uint64 compensatedKg; // reversals that the buffer covered = buffer burned so far
-    uint64 bufferIssuedKg;
+    uint64 grossKg; // issued so far and not annulled, buffer included
+    uint64 compensatedKg; // reversals that the buffer or a refill covered
+    uint64 bufferIssuedKg; // put into the buffer, less what was released; never below compensatedKg
     uint16 minBufferBps;
     bool registered;
 }
@@ -71,6 +71,11 @@ library Packed {
     /// @dev Only the lock, for transfers.
     function lockedUntil(uint256 issuedWord) internal pure returns (uint40) {
         return uint40(issuedWord >> 24);
+    }
+
+    /// @dev The same batch under another lock.
+    function withLock(uint256 issuedWord, uint40 until) internal pure returns (uint256) {
+        return (issuedWord & ~(uint256(type(uint40).max) << 24)) | (uint256(until) << 24);
     }
 
     // forge-lint: disable-end(unsafe-typecast)

@@ -6,6 +6,7 @@ import {CreditRegistry} from "../../src/CreditRegistry.sol";
 import {CreditSale} from "../../src/CreditSale.sol";
 import {DevYen} from "../../src/DevYen.sol";
 import {ICreditRegistry} from "../../src/interfaces/ICreditRegistry.sol";
+import {RegistryTypes} from "../../src/registry/RegistryTypes.sol";
 import {RevenueSplit} from "../../src/RevenueSplit.sol";
 import {Vm} from "./Vm.sol";
 
@@ -80,7 +81,7 @@ abstract contract Base {
 
     /// @dev The following year's claim, `growthKg` above what was issued before.
     function nextClaim(uint64 growthKg) internal view returns (Claim memory c) {
-        CreditRegistry.ProjectInfo memory p = registry.projects(PROJECT);
+        RegistryTypes.ProjectInfo memory p = registry.projects(PROJECT);
         c = goodClaim();
         c.batchId = sha256(abi.encode("batch", p.lastPeriodEnd));
         c.contentRoot = sha256(abi.encode("content", p.lastPeriodEnd));
@@ -126,8 +127,8 @@ abstract contract Base {
         registry.issue(c, verifier, signed);
     }
 
-    function retirement() internal pure returns (CreditRegistry.Retirement memory) {
-        return CreditRegistry.Retirement("Aoba Paper Co., Ltd.", "Scope 1 of fiscal 2025", "JP", 20_179, 20_544);
+    function retirement() internal pure returns (RegistryTypes.Retirement memory) {
+        return RegistryTypes.Retirement("Aoba Paper Co., Ltd.", "Scope 1 of fiscal 2025", "JP", 20_179, 20_544);
     }
 
     // ---------------------------------------------------------------- money

@@ -268,7 +268,7 @@ def training_table(metrics: SurveyMetrics, survey: Survey, inventory: Inventory)
     return text.getvalue().encode()
 
 
-def metric_bands(raster: Path) -> dict[str, int]:
-    """Band number of every metric of a raster written here, for `mrv.model_map.map_model`."""
+def metric_bands(raster: Path) -> dict[str, tuple[Path, int]]:
+    """File and band of every metric of a raster written here, as `mrv.model_map.map_model` takes them."""
     with rasterio.open(raster, driver="GTiff") as source:
-        return {name: number for number, name in enumerate(source.descriptions, start=1)}
+        return {name: (raster, number) for number, name in enumerate(source.descriptions, start=1)}

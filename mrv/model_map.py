@@ -32,6 +32,7 @@ NODATA_MAP = -(2**31)
 LARGEST = 2**31 - 1
 PER_UNIT = 1000
 STRIP_CELLS = 1 << 18
+BandOf = tuple[Path, int]
 FINE, OUTSIDE, MISSING = 0, 1, 2
 """Values of the third band."""
 
@@ -61,19 +62,20 @@ class ModelMap:
 def map_model(
     model: Model,
     card: ModelCard,
-    metrics: Mapping[str, Path],
+    metrics: Mapping[str, Path | BandOf],
     epsg: int,
     sensor: str,
     sink: Sink,
     purpose: Purpose = "map",
     project: str = "",
 ) -> ModelMap:
-    """Predict every cell of a grid whose metrics are given as rasters, one band each.
+    """Predict every cell of a grid whose metrics are given as bands of rasters.
 
     Parameters
     ----------
-    metrics : mapping of metric to Path
-        On one grid, with cells about as large as the model's sample plots (標準地).
+    metrics : mapping of metric to Path or (Path, band number)
+        On one grid, with cells about as large as the model's sample plots (標準地); the first band where none is named. A band's own
+        scale is applied. :func:`mrv.metrics.metric_bands` gives those of a survey's metric raster.
     sensor : str
         What the rasters come from; must be the model's own.
 
@@ -86,7 +88,10 @@ def map_model(
     """
     wanted = {name: metrics[name] for name in card.metrics if name in metrics}
     with ExitStack() as stack:
-        sources = {name: stack.enter_context(rasterio.open(path)) for name, path in wanted.items()}
+        sources = {
+            name: (stack.enter_context(rasterio.open(path)), band)
+            for name, (path, band) in ((n, _band_of(m)) for n, m in wanted.items())
+        }
         grid = _one_grid(sources, epsg)
         side_m = 0.0 if grid is None else grid.pixel_um / 1e6
         before = check_use(card, Use(card.response, side_m**2, sensor, tuple(metrics), purpose, project))
@@ -118,7 +123,7 @@ def map_model(
 
 
 def _write_strips(
-    model: Model, sources: Mapping[str, Any], grid: Grid, path: Path, card: ModelCard
+    model: Model, sources: Mapping[str, tuple[Any, int]], grid: Grid, path: Path, card: ModelCard
 ) -> CellPrediction:
     """Write the map strip by strip; return the whole prediction's flags and counts (its values are not kept)."""
     rows = max(1, STRIP_CELLS // grid.cols)
@@ -140,7 +145,7 @@ def _write_strips(
             target.set_band_description(band, text)
         for row in range(0, grid.rows, rows):
             window = Window(0, row, grid.cols, min(rows, grid.rows - row))
-            cells = _predict(model, {n: _floats(s, window) for n, s in sources.items()})
+            cells = _predict(model, {n: _floats(*s, window) for n, s in sources.items()})
             out = np.full((3, cells.value.size), NODATA_MAP, dtype=np.int32)
             out[0], out[1] = _thousandths(cells.value), _thousandths(cells.standard_error)
             out[2] = np.where(np.isnan(cells.value), MISSING, np.where(cells.outside, OUTSIDE, FINE))
@@ -156,10 +161,15 @@ def _predict(model: Model, metrics: Mapping[str, NDArray[np.float64]]) -> CellPr
     return predict_forest(model, metrics) if isinstance(model, Forest) else predict_cells(model, metrics)
 
 
-def _floats(source: Any, window: Window) -> NDArray[np.float64]:
-    """One strip of a metric, NaN where it has no value."""
-    strip = source.read(1, window=window, masked=True)
-    return np.asarray(np.ma.filled(strip.astype(np.float64), np.nan).ravel(), dtype=np.float64)
+def _band_of(metric: Path | BandOf) -> BandOf:
+    return metric if isinstance(metric, tuple) else (metric, 1)
+
+
+def _floats(source: Any, band: int, window: Window) -> NDArray[np.float64]:
+    """One strip of a metric in its unit, NaN where it has no value."""
+    strip = source.read(band, window=window, masked=True).astype(np.float64)
+    strip = strip * source.scales[band - 1] + source.offsets[band - 1]
+    return np.asarray(np.ma.filled(strip, np.nan).ravel(), dtype=np.float64)
 
 
 def _thousandths(values: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -168,8 +178,8 @@ def _thousandths(values: NDArray[np.float64]) -> NDArray[np.int32]:
     return np.where(np.isnan(scaled), NODATA_MAP, scaled).astype(np.int32)
 
 
-def _one_grid(sources: Mapping[str, Any], epsg: int) -> Grid | None:
-    grids = {n: grid_of(s.transform, s.height, s.width, epsg, n) for n, s in sources.items()}
+def _one_grid(sources: Mapping[str, tuple[Any, int]], epsg: int) -> Grid | None:
+    grids = {n: grid_of(s.transform, s.height, s.width, epsg, n) for n, (s, _) in sources.items()}
     if len(set(grids.values())) > 1:
         got = "; ".join(f"{n} {g.cols} × {g.rows} of {g.pixel_um / 1e6:g} m" for n, g in grids.items())
         raise Refusal(

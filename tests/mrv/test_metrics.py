@@ -17,9 +17,11 @@ from mrv.canopy import NODATA_MM, measure_canopy, read_canopy_mm
 from mrv.cell_strips import CellEdges, cell_grid
 from mrv.geometry import Grid, zone_mask
 from mrv.metrics import CANOPY_METRICS, metric_bands, names_of, training_table, write_metrics
+from mrv.model_map import map_model
 from mrv.point_metrics import POINT_METRICS, PointStore, stored_points
+from mrv.results import Inventory, TreeStock
 from mrv.survey import Plot, SamplePlot
-from mrv.training import read_plot_table
+from mrv.training import TrainingPlan, read_plot_table, train
 from tests.mrv.stand_of_squares import square, survey, visits
 
 CELL_MM = 10_000
@@ -141,7 +143,7 @@ def test_points_of_chablais_are_counted_on_the_plot_they_fall_in(chablais, tmp_p
             "points reach into the crowns, the canopy is their top"
         )
     with rasterio.open(tmp_path / metrics.raster) as source:
-        density = source.read(metric_bands(tmp_path / metrics.raster)["pt_density"], masked=True)
+        density = source.read(metric_bands(tmp_path / metrics.raster)["pt_density"][1], masked=True)
     assert density.mean() / 1000 == pytest.approx(float(rows["P0"]["pt_density"]), rel=0.15)
 
 
@@ -175,3 +177,56 @@ def test_the_table_of_sample_plots_trains_a_model(cauaxi):
     zones = [z.metrics for z in metrics.zones if z.kind == "sample_plot"]
     assert table.numbers["p95"] == pytest.approx([z["p95"] / 1000 for z in zones])
     assert "pixels" not in table.numbers and "rumple" in table.numbers
+
+
+def test_a_model_of_the_table_is_drawn_from_the_bands(cauaxi, tmp_path):
+    """Sample plots in a grid over a real canopy, a response made of it, a model trained on the table and mapped on the cells."""
+    made, canopy, raster = cauaxi
+    left, top = (canopy.grid[k] // 1000 for k in ("left_um", "top_um"))
+    samples = tuple(
+        SamplePlot(
+            f"S{i}-{j}",
+            f"B{i // 2}",
+            square(left + 20_000 + 26_000 * i, top - 46_000 - 26_000 * j, 20_000),
+            4 * 10**8,
+            True,
+        )
+        for i in range(10)
+        for j in range(8)
+    )
+    plots = (replace(made.plots[0], rings_mm=square(left, top - 300_000, 300_000)),)
+    dense = replace(made, sample_plots=samples, plots=plots)
+    metrics = write_metrics(dense, canopy, raster, 20_000, FolderSink(tmp_path))
+    zones = {z.zone_id: z.metrics for z in metrics.zones}
+    rng = np.random.default_rng(1)
+    trees = tuple(
+        TreeStock(
+            s.sample_plot_id,
+            "1",
+            "hinoki",
+            "alive",
+            "e",
+            False,
+            1,
+            int((9 * zones[s.sample_plot_id]["p70"] + 40_000) * 400 * rng.uniform(0.9, 1.1)),
+            0,
+            0,
+        )
+        for s in samples
+    )
+    table = read_plot_table(training_table(metrics, dense, Inventory("cauaxi", trees, ())), "made.csv")
+    plan = TrainingPlan(
+        response="co2_t_ha", unit="t/ha", kind="area-based", metrics=("mean", "p30", "p70", "p95", "cover_2m"), leave_out=(), block_column="plot_id",
+        block_size_m=0, plot_area_m2=400, sensor="airborne laser", selection="systematic", source="made up", licence="none", project="test-project", seed=1, trees=10,
+    )  # fmt: skip
+    trained = train(table, plan)
+    assert "p70" in trained.card.metrics and trained.card.error.relative_rmse < 0.1
+    bands = metric_bands(tmp_path / metrics.raster)
+    done = map_model(trained.model, trained.card, bands, 32722, "airborne laser", FolderSink(tmp_path))
+    with rasterio.open(tmp_path / done.output) as source:
+        value = source.read(1, masked=True) / 1000
+    with rasterio.open(tmp_path / metrics.raster) as source:
+        p70 = source.read(bands["p70"][1], masked=True) / 1000
+    assert done.cells == value.size and 0 <= done.outside < done.cells / 4
+    truth = 90 * p70 + 400  # of 400 m² in g, per hectare in t
+    assert abs((value - truth) / truth).mean() < 0.05

@@ -36,6 +36,8 @@ class MapStyle:
         Raster units per shown unit (1000 for mm shown as m).
     signed : bool
         Diverging colours around zero.
+    legend : str
+        Words in place of a colour bar, for layers of yes and no.
     """
 
     title: Text
@@ -43,6 +45,7 @@ class MapStyle:
     divisor: float
     colours: str
     signed: bool = False
+    legend: str = ""
 
 
 @dataclass(frozen=True)
@@ -182,10 +185,13 @@ def draw_map(
         color=INK,
         path_effects=halo,
     )
-    colour_axes = figure.add_axes((0.05, 0.36 / height_in, 0.66, 0.14 / height_in))
-    figure.colorbar(image, cax=colour_axes, orientation="horizontal")
-    colour_axes.tick_params(labelsize=8, length=2)
-    figure.text(0.76, 0.37 / height_in, style.unit, color=INK, fontproperties=font, fontsize=8.5)
+    if style.legend:
+        figure.text(0.05, 0.37 / height_in, style.legend, color=INK, fontproperties=font, fontsize=8.5)
+    else:
+        colour_axes = figure.add_axes((0.05, 0.36 / height_in, 0.66, 0.14 / height_in))
+        figure.colorbar(image, cax=colour_axes, orientation="horizontal")
+        colour_axes.tick_params(labelsize=8, length=2)
+        figure.text(0.76, 0.37 / height_in, style.unit, color=INK, fontproperties=font, fontsize=8.5)
     canvas.draw()
     # A palette of 128 colours: a third of the bytes, and nothing that the eye would miss on a map.
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).quantize(

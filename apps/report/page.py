@@ -48,7 +48,11 @@ STYLES: Mapping[str, MapStyle] = {
         Text("Standard error of that change", "変化の標準誤差"), "t CO2e/ha", 1000, "Purples"
     ),
     RANGE_MAP: MapStyle(
-        Text("Cells beyond what the sample plots show", "標準地の範囲を外れるセル"), "1 = beyond", 1, "YlOrRd"
+        Text("Cells beyond what the sample plots show", "標準地の範囲を外れるセル"),
+        "",
+        1,
+        "YlOrRd",
+        legend="red: beyond / 赤: 範囲外",
     ),
 }
 STANDARD_ERRORS = {"co2_last_se", "co2_change_se"}

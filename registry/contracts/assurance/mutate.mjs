@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Mutation test: does a test fail when one small fault is set into a contract?
 //   node assurance/mutate.mjs [--sample N] [--seed S] [--file src/X.sol]... [--work DIR] [--json FILE] [--lanes 1|2] [--list]
+//   node assurance/mutate.mjs --again FILE ...      only the survivors that an earlier run wrote into FILE
 // Works in copies. forge builds the tests once, without the optimiser; the mutants are compiled here, many in one source
 // (schema.mjs), and the code of each put in the place of the original's artifact, which the tests deploy from
 // (dynamic_test_linking).
@@ -20,7 +21,7 @@ const HERE = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const NO_PART = ["Gas.t.sol", "Artifacts.t.sol"];
 const INVARIANTS = "Invariants.t.sol";
 const TIMEOUT_S = 300;
-const FEW_RUNS = 24;
+const FEW_RUNS = 8;
 const AT_ONCE = 40; // mutants in one source
 
 const { values: args } = parseArgs({
@@ -30,6 +31,7 @@ const { values: args } = parseArgs({
     file: { type: "string", multiple: true, default: [] },
     work: { type: "string" },
     json: { type: "string" },
+    again: { type: "string" },
     lanes: { type: "string", default: "1" },
     list: { type: "boolean", default: false },
   },
@@ -52,6 +54,12 @@ function copyOfTheProject(name, keep) {
   }
   cpSync(join(HERE, "..", "artifacts"), join(root, name, "artifacts"), { recursive: true });
   symlinkSync(resolve(HERE, "node_modules"), join(at, "node_modules"));
+  // forge asks for the version twice at every run: answered without loading the compiler.
+  const compiler = readFileSync(join(at, "solc.mjs"), "utf8");
+  const version = `if (process.argv.includes("--version")) {\n  console.log("solc\\nVersion: ${solc.version()}");\n  process.exit();\n}\n`;
+  const lazy = compiler.replace('import solc from "solc";', `${version}const { default: solc } = await import("solc");`);
+  if (lazy === compiler) throw new Error("solc.mjs does not import the compiler as it did");
+  writeFileSync(join(at, "solc.mjs"), lazy);
   return at;
 }
 
@@ -192,10 +200,13 @@ function chosen() {
   const wanted = args.file.length > 0 ? args.file : sourceFiles;
   const all = wanted.flatMap((file) => mutants(ast(file), read(file)).map((m) => ({ file, ...m })));
   const sample = Number(args.sample) || all.length;
-  const picked = shuffled(all, Number(args.seed)).slice(0, sample);
-  // By file, since the compiler's targets change with it.
-  picked.sort((a, b) => a.file.localeCompare(b.file) || a.line - b.line);
-  return { total: all.length, picked };
+  if (args.again) {
+    const key = (m) => [m.file, m.where, m.operator, m.from, m.to].join("|");
+    const survivors = new Set(JSON.parse(readFileSync(args.again, "utf8")).results.filter((r) => r.state === "SURVIVED").map(key));
+    return { total: all.length, picked: all.filter((m) => survivors.has(key(m))) };
+  }
+  // In this order too: a run that is stopped early leaves a sample.
+  return { total: all.length, picked: shuffled(all, Number(args.seed)).slice(0, sample) };
 }
 
 // ---------------------------------------------------------------- the run

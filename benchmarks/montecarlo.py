@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from turns import in_turns
+from turns import in_turns, judge
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -225,6 +225,13 @@ def main() -> None:
     print_table(figures)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+    judge(
+        figures,
+        at_most={"largest_relative_difference_same_draws": 1e-9, "bits_differing_between_threads": 0},
+        at_least={},
+        ratios={"montecarlo_over_plain_numpy": 3.0},
+        quick=arguments.quick,
+    )
 
 
 def print_table(f: dict[str, float]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 
 def in_turns(runs: dict[str, Callable[[], object]], rounds: int) -> tuple[dict[str, float], dict[str, float]]:
@@ -23,3 +24,25 @@ def in_turns(runs: dict[str, Callable[[], object]], rounds: int) -> tuple[dict[s
 
 def _medians(seconds: dict[str, list[float]]) -> dict[str, float]:
     return {name: statistics.median(found) for name, found in seconds.items()}
+
+
+def judge(
+    figures: Mapping[str, float],
+    at_most: Mapping[str, float],
+    at_least: Mapping[str, float],
+    ratios: Mapping[str, float],
+    quick: bool,
+) -> None:
+    """Say which gates hold; end with status 1 where one does not.
+
+    What was not measured (a peer that is not installed, data that is not there) is not judged, and ratios of a quick run neither.
+    """
+    failed = [f"{k} {figures[k]:g} > {most:g}" for k, most in at_most.items() if figures.get(k, most) > most]
+    lowest = dict(at_least) | ({} if quick else dict(ratios))
+    failed += [
+        f"{k} {figures[k]:g} < {least:g}" for k, least in lowest.items() if figures.get(k, least) < least
+    ]
+    left_out = " (ratios are judged in full runs)" if quick else ""
+    print("gates: " + ("hold" if not failed else "do NOT hold: " + "; ".join(failed)) + left_out)
+    if failed:
+        sys.exit(1)

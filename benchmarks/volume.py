@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from turns import in_turns
+from turns import in_turns, judge
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -114,6 +114,13 @@ def main() -> None:
         print(f"\nprocessor time, plain NumPy over one thread, {name.replace('_', ' ')}: {ratio:.2f}")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+    judge(
+        figures,
+        at_most={"volume_largest_difference_cm3": 0},
+        at_least={},
+        ratios={"volume_over_plain_numpy": 2.5},
+        quick=arguments.quick,
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Claim} from "../src/Claim.sol";
+import {ICreditRegistry} from "../src/interfaces/ICreditRegistry.sol";
 import {Base} from "./support/Base.sol";
 
 /// @notice Whole transactions: 21,000, calldata and cold storage included (isolate), refunds not taken off. The figures are
@@ -95,6 +96,25 @@ contract GasTest is Base {
         measured("setShares: 500 payees", 16_000_000); // a transaction's cap since Osaka is 2^24
     }
 
+    function test_a_deposit_after_an_announced_change_costs_the_same() public {
+        setEqualShares(PROJECT, 4);
+        vm.prank(admin);
+        split.setDelay(PROJECT, 14 days);
+        setEqualShares(PROJECT, 500);
+        fund(stranger, 2_000 * YEN, address(split));
+        vm.prank(stranger);
+        split.deposit(PROJECT, address(yen), 300 * YEN);
+        vm.prank(stranger);
+        split.deposit(PROJECT, address(yen), 300 * YEN);
+        measured("deposit: 4 payees, 500 announced", 60_000);
+        vm.warp(block.timestamp + 14 days);
+        vm.prank(stranger);
+        split.deposit(PROJECT, address(yen), 300 * YEN);
+        vm.prank(stranger);
+        split.deposit(PROJECT, address(yen), 300 * YEN);
+        measured("deposit: 500 payees, announced before", 60_000);
+    }
+
     function test_the_first_deposit_of_a_project_in_a_token() public {
         setEqualShares(PROJECT, 4);
         setEqualShares(OTHER_PROJECT, 4);
@@ -148,5 +168,13 @@ contract GasTest is Base {
         vm.prank(buyer);
         sale.buy(listing, 1_000, type(uint256).max, block.timestamp);
         measured("buy: next", 120_000);
+        ICreditRegistry.Retirement memory r =
+            ICreditRegistry.Retirement("Aoba Paper Co., Ltd.", "Scope 1 of fiscal 2025", "JP", 20_179, 20_544);
+        vm.prank(buyer);
+        sale.buyAndRetire(listing, 1_000, type(uint256).max, block.timestamp, r);
+        measured("buyAndRetire: first certificate of all", 200_000);
+        vm.prank(buyer);
+        sale.buyAndRetire(listing, 1_000, type(uint256).max, block.timestamp, r);
+        measured("buyAndRetire: next", 170_000);
     }
 }

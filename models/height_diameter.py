@@ -36,6 +36,8 @@ REFINEMENTS = 4
 FOLDS = 10
 DIGITS = 7
 """Significant digits of a coefficient."""
+ERROR_DIGITS = 4
+"""Of a displacement: enough for a variance, and the fewer the rarer a last bit shows."""
 SCORE_M = 1e-3
 """Forms whose cross-validated errors agree to this are equally good: the simpler one is taken."""
 _F = NDArray[np.float64]
@@ -262,7 +264,7 @@ def displacements(
                 en=f"expected heights of different diameters on every sample plot but one, got all of them on {name}; measure heights elsewhere",
                 ja=f"標準地{name}以外にも直径の異なる樹高の実測が必要です。他の標準地でも樹高を測ってください",
             ) from reason
-        moved[name] = tuple(_digits(scale * s) for s in step)
+        moved[name] = tuple(_digits(scale * s, ERROR_DIGITS) for s in step)
     return moved
 
 
@@ -296,9 +298,9 @@ def predict_height(curve: HeightDiameterCurve, dbh_cm: _F, coverage: float = 0.9
     return HeightPrediction(centre, low, high, outside)
 
 
-def _digits(value: float) -> float:
-    """Cut to `DIGITS` significant digits."""
-    return float(f"{value:.{DIGITS - 1}e}")
+def _digits(value: float, digits: int = DIGITS) -> float:
+    """Cut to significant digits."""
+    return float(f"{value:.{digits - 1}e}")
 
 
 def _fit_logarithms(d: _F, h: _F, p: int) -> list[float]:

@@ -8,15 +8,16 @@ import {ICourtRegistry} from "./interfaces/ICourtRegistry.sol";
 import {RegistryTypes} from "./registry/RegistryTypes.sol";
 
 /// @title The court: whoever recomputed a batch otherwise may say so before a credit of it moves
-/// @notice Within a batch's lock anybody posts, with a bond, the content root that he gets from the same inputs. The batch is
-/// frozen until a guardian, or a panel of verifiers none of whom signed it, decides. Upheld: the batch is annulled, the
-/// bond comes back with a reward from the fund as far as it reaches. Dismissed: the bond goes to the batch's recipient
-/// (the co-op), for the time it lost. Undecided by the deadline: the batch is annulled and the bond comes back.
-/// @dev Why silence annuls: an annulled tonne that was true is credited by the next claim (cumulative rule), a false tonne
-/// once sold is not recalled. Nobody gains by it: who challenges in bad faith and is heard loses the bond.
-/// Why the bond is an ERC-20 and not ETH: it is the yen token that credits are priced in. A buyer abroad has it in order
-/// to buy, a co-op can book it at its face in yen, and neither is left with a bond whose worth has moved meanwhile.
-/// The registry grants this contract COURT_ROLE; all it can do there is to freeze, thaw and annul locked batches.
+/// @notice Within a batch's lock anybody posts, with a bond, the content root that he gets from the same inputs. The
+/// batch is frozen until a guardian, or a panel of verifiers none of whom signed it, decides. Upheld: the batch is
+/// annulled, the bond comes back with a reward from the fund as far as it reaches. Dismissed: the bond goes to the
+/// batch's recipient (the co-op), for the time it lost. Undecided by the deadline: the batch is annulled and the bond
+/// comes back.
+/// @dev Why silence annuls: an annulled tonne that was true is credited by the next claim (cumulative rule), a false
+/// tonne once sold is not recalled. Nobody gains by it: who challenges in bad faith and is heard loses the bond. Why
+/// the bond is an ERC-20 and not ETH: it is the yen token that credits are priced in. A buyer abroad has it in order to
+/// buy, a co-op can book it at its face in yen, and neither is left with a bond whose worth has moved meanwhile. The
+/// registry grants this contract COURT_ROLE; all it can do there is to freeze, thaw and annul locked batches.
 contract ChallengeWindow is ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
@@ -144,8 +145,9 @@ contract ChallengeWindow is ReentrancyGuardTransient {
 
     // ---------------------------------------------------------------- challenge
 
-    /// @notice Challenges the batch issued on `contentRoot`: the same inputs give `otherRoot`. Needs an allowance of the
-    /// token over `bondOf(id)`; a guardian needs no bond.
+    /// @notice Challenges the batch issued on `contentRoot`: the same inputs give `otherRoot`, a content root (or,
+    /// where another has posted that one, the evidence root of one's own bundle). Needs an allowance of the token over
+    /// `bondOf(id)`; a guardian needs no bond.
     /// @param recipient Who holds the batch: the claim's recipient.
     /// @param evidenceUri Where the challenger's own bundle lies.
     function challenge(bytes32 contentRoot, bytes32 otherRoot, address recipient, string calldata evidenceUri)
@@ -158,7 +160,7 @@ contract ChallengeWindow is ReentrancyGuardTransient {
         if (otherRoot == contentRoot || otherRoot == 0) revert Challenge_RootSame(otherRoot);
         if (posted[id][otherRoot]) revert Challenge_RootPosted(id, otherRoot);
         posted[id][otherRoot] = true;
-        // Refuses a batch that is frozen, or whose lock is over. While it stands nothing can have left the first holder.
+        // Refuses a batch that is frozen or whose lock is over. While it stands nothing has left the first holder.
         uint256 lockLeft = registry.freeze(id) - block.timestamp;
         RegistryTypes.BatchInfo memory batch = registry.batchOf(id);
         if (registry.balanceOf(recipient, id) != batch.grossKg - batch.bufferIssuedKg || recipient == address(registry))

@@ -7,12 +7,12 @@ import {RegistryDesk} from "./registry/RegistryDesk.sol";
 import {RegistryFront} from "./registry/RegistryFront.sol";
 
 /// @title Registry of verified forest-carbon credits
-/// @notice One ERC-1155 token id per batch, one unit per kg CO2e. A batch is minted once, from a claim that a
-/// verifier signed and an issuer, who is another account, submits. No bridge, no way to mint otherwise, and no code that
-/// anybody could change: a new version is a new contract, to which holders may move.
+/// @notice One ERC-1155 token id per batch, one unit per kg CO2e. A batch is minted once, from a claim that a verifier
+/// signed and an issuer, who is another account, submits. No bridge, no way to mint otherwise, and no code that anybody
+/// could change: a new version is a new contract, to which holders may move.
 /// @dev The code has two halves on one storage, since one contract has no room for both: `RegistryFront`, and the
-/// `RegistryDesk` that the constructor creates and that is called for whatever the first half does not know. Its address
-/// is an immutable (the registry's first creation), so this is no upgradeable proxy.
+/// `RegistryDesk` that the constructor creates and that is called for whatever the first half does not know. Its
+/// address is an immutable (the registry's first creation), so this is no upgradeable proxy.
 contract CreditRegistry is RegistryFront {
     constructor(address admin)
         ERC1155("")

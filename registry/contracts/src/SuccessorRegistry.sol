@@ -31,15 +31,15 @@ contract SuccessorRegistry is RegistryFront, AfterPredecessor {
         return super.reversalKnown(projectId, reasonDigest) || predecessor.reversalKnown(projectId, reasonDigest);
     }
 
-    /// @dev A project of the predecessor comes by `importProject`, with its account, and not anew; and none opens here while
-    /// the predecessor could still open the same.
+    /// @dev A project of the predecessor comes by `importProject`, with its account, and not anew; and none opens here
+    /// while the predecessor could still open the same.
     function _checkRegistrable(bytes32 projectId) internal view override {
         super._checkRegistrable(projectId);
         predecessor.checkOpening(projectId);
     }
 
-    /// @dev Spent in the predecessor's books (and by it in its predecessor's), so that neither registry credits what the
-    /// other has, in whatever order.
+    /// @dev Spent in the predecessor's books (and by it in its predecessor's), so that neither registry credits what
+    /// the other has, in whatever order.
     function _spend(bytes32 batchId, bytes32 contentRoot, bytes32[] memory keys, uint32 start, uint32 end)
         internal
         override

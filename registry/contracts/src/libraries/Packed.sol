@@ -23,7 +23,8 @@ struct Issued {
 
 /// @notice Both as one storage word, written at once: field by field costs a load and a store each.
 library Packed {
-    /// @dev lastPeriodEnd (32 bits) | grossKg (64) | compensatedKg (64) | bufferIssuedKg (64) | minBufferBps (16) | registered (1).
+    /// @dev lastPeriodEnd (32 bits) | grossKg (64) | compensatedKg (64) | bufferIssuedKg (64) | minBufferBps (16) |
+    /// registered (1).
     function pack(Account memory a) internal pure returns (uint256 word) {
         word = a.lastPeriodEnd;
         word = (word << 64) | a.grossKg;
@@ -47,7 +48,8 @@ library Packed {
         });
     }
 
-    /// @dev grossKg (64 bits) | bufferKg (64) | periodStart (32) | periodEnd (32) | lockedUntil (40) | projectIndex (24).
+    /// @dev grossKg (64 bits) | bufferKg (64) | periodStart (32) | periodEnd (32) | lockedUntil (40) | projectIndex
+    /// (24).
     function pack(Issued memory b) internal pure returns (uint256 word) {
         word = b.grossKg;
         word = (word << 64) | b.bufferKg;

@@ -62,8 +62,8 @@ abstract contract RegistryBuffer is RegistryLedger {
         _mint(to, id, kg, "");
     }
 
-    /// @notice What the schedule lets go of a batch's buffer now: none until `PERMANENCE` after the project's last credited
-    /// day and the batch's lock, then in proportion over `RELEASE_TIME`, of what reversals have left.
+    /// @notice What the schedule lets go of a batch's buffer now: none until `PERMANENCE` after the project's last
+    /// credited day and the batch's lock, then in proportion over `RELEASE_TIME`, of what reversals have left.
     /// @dev A project that goes on being credited keeps all its buffers: credits of one stand answer for each other.
     function releasable(uint256 id) public view returns (uint64) {
         Batch storage b = _batch(id);

@@ -5,11 +5,11 @@ import {Account, Issued, Packed} from "../libraries/Packed.sol";
 import {RegistryBuffer} from "./RegistryBuffer.sol";
 
 /// @title How wrong is stopped: suspension, freeze and annulment
-/// @dev Who may challenge, with what bond, and who decides is the court's (`ChallengeWindow`). What a court can do to a batch is bounded
-/// here: only inside its lock, and never a gain to anybody.
+/// @dev Who may challenge, with what bond, and who decides is the court's (`ChallengeWindow`). What a court can do to a
+/// batch is bounded here: only inside its lock, and never a gain to anybody.
 abstract contract RegistryCourt is RegistryBuffer {
-    /// @notice Takes an issuer's or verifier's role at once, when its key is feared lost. Only the administration, which may
-    /// have to wait, gives it back.
+    /// @notice Takes an issuer's or verifier's role at once, when its key is feared lost. Only the administration,
+    /// which may have to wait, gives it back.
     function suspend(bytes32 role, address account) external onlyRole(GUARDIAN_ROLE) {
         if (role != ISSUER_ROLE && role != VERIFIER_ROLE) revert Role_NotSuspendable(role);
         _revokeRole(role, account);
@@ -31,7 +31,8 @@ abstract contract RegistryCourt is RegistryBuffer {
         emit BatchFrozen(id, msg.sender);
     }
 
-    /// @notice Ends a freeze; the batch stays locked until `lockedUntil`, which is no earlier than its first lock's end.
+    /// @notice Ends a freeze; the batch stays locked until `lockedUntil`, which is no earlier than its first lock's
+    /// end.
     function thaw(uint256 id, uint40 lockedUntil) external onlyRole(COURT_ROLE) {
         (Batch storage b, bytes32 projectId) = _unfreeze(id, lockedUntil);
         uint256 least = uint256(b.mark.issuedAt) + _projects[projectId].state.challengeWindow;
@@ -39,9 +40,9 @@ abstract contract RegistryCourt is RegistryBuffer {
         emit BatchThawed(id, msg.sender, lockedUntil);
     }
 
-    /// @notice Undoes an issue: burns what `holder` and the buffer hold of a frozen batch, which is all of it, and takes it out
-    /// of the project's account. Plot keys and period stay spent: the next claim counts from the project's start and
-    /// credits, by the cumulative rule, whatever of it was true.
+    /// @notice Undoes an issue: burns what `holder` and the buffer hold of a frozen batch, which is all of it, and
+    /// takes it out of the project's account. Plot keys and period stay spent: the next claim counts from the project's
+    /// start and credits, by the cumulative rule, whatever of it was true.
     /// @dev Losses that this batch's buffer had covered are uncovered again, up to what is still credited.
     function annul(uint256 id, address holder) external onlyRole(COURT_ROLE) {
         // A lock that ends now, so that the burn below is not refused.

@@ -8,9 +8,10 @@ import {RegistryMigration} from "./RegistryMigration.sol";
 
 /// @title The second half of the registry's code
 /// @notice Does nothing by itself: its functions are called at the registry's address, on the registry's storage.
-/// @dev A contract's code has an upper size, and the registry's is cut in two there. The registry creates this half in its constructor
-/// and keeps the address as an immutable, so that neither half is ever changed. Here is what is seldom called: suspension, challenges,
-/// refill, release, migration. Called directly it finds empty books, where nobody has a role.
+/// @dev A contract's code has an upper size, and the registry's is cut in two there. The registry creates this half in
+/// its constructor and keeps the address as an immutable, so that neither half is ever changed. Here is what is seldom
+/// called: suspension, challenges, refill, release, migration. Called directly it finds empty books, where nobody has a
+/// role.
 contract RegistryDesk is RegistryMigration {
     constructor() ERC1155("") EIP712("SatoyamaCreditRegistry", "1") {}
 

@@ -5,7 +5,8 @@ import {RegistryReversal} from "./RegistryReversal.sol";
 
 /// @title The first half of the registry's code: what is called often
 /// @dev From its base up: RegistryTypes (records, events, errors), RegistryLedger (storage, transfers), RegistryViews,
-/// RegistryIssuance (projects, issue), RegistryReversal (pause, reversal), and here retirement and the way to the other half.
+/// RegistryIssuance (projects, issue), RegistryReversal (pause, reversal), and here retirement and the way to the other
+/// half.
 abstract contract RegistryFront is RegistryReversal {
     /// @notice The other half of the code; see `RegistryDesk`.
     address public immutable desk;

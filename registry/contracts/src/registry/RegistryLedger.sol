@@ -63,8 +63,8 @@ abstract contract RegistryLedger is RegistryTypes, ERC1155, AccessControl, EIP71
 
     // ---------------------------------------------------------------- transfers
 
-    /// @dev Adds to a plain ERC-1155 movement: nothing leaves an account inside the challenge window or while a challenge
-    /// is open; a paused project's credits can be burned but not moved.
+    /// @dev Adds to a plain ERC-1155 movement: nothing leaves an account inside the challenge window or while a
+    /// challenge is open; a paused project's credits can be burned but not moved.
     function _update(address from, address to, uint256[] memory ids, uint256[] memory values) internal override {
         if (from != address(0)) {
             for (uint256 i = 0; i < ids.length; ++i) {

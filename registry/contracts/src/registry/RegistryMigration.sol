@@ -6,9 +6,9 @@ import {RegistryCourt} from "./RegistryCourt.sol";
 
 /// @title How a registry ends: the move to a successor
 /// @dev One successor for the registry, whatever number of projects goes over. A project closes on a day announced
-/// `MIGRATION_DELAY` before; it is settled when every lock of its batches is over and no challenge is open, and then its
-/// account never changes here again and the successor carries it on. Holders move when they like, or stay and retire
-/// here. Plot days and content roots are spent in the oldest registry's books, for all.
+/// `MIGRATION_DELAY` before; it is settled when every lock of its batches is over and no challenge is open, and then
+/// its account never changes here again and the successor carries it on. Holders move when they like, or stay and
+/// retire here. Plot days and content roots are spent in the oldest registry's books, for all.
 abstract contract RegistryMigration is RegistryCourt {
     /// @notice Announces that projects go over to a successor; address 0 takes back what is not yet in effect.
     function announceMigration(bytes32[] calldata projectIds, address successor) external onlyRole(DEFAULT_ADMIN_ROLE) {
@@ -40,7 +40,8 @@ abstract contract RegistryMigration is RegistryCourt {
         return (_migration.successor, _migration.from);
     }
 
-    /// @notice When a project closes here (0: never), how many of its batches are frozen, and whether the successor may take it.
+    /// @notice When a project closes here (0: never), how many of its batches are frozen, and whether the successor may
+    /// take it.
     function closing(bytes32 projectId) public view returns (uint40 closesAt, uint16 frozen, bool settled) {
         State memory s = _project(projectId).state;
         settled = s.closesAt != 0 && s.frozen == 0 && block.timestamp >= uint256(s.closesAt) + s.challengeWindow
@@ -60,14 +61,15 @@ abstract contract RegistryMigration is RegistryCourt {
         _takeBuffer(b, id, kg);
     }
 
-    /// @notice The successor, who calls, issues a batch on these plots: refuses what was credited before here, and spends
-    /// the plots' days for both.
+    /// @notice The successor, who calls, issues a batch on these plots: refuses what was credited before here, and
+    /// spends the plots' days for both.
     function spendFor(Spending calldata s) external {
         _checkSuccessor();
         _spend(s.batchId, s.contentRoot, s.plotKeys, s.periodStart, s.periodEnd);
     }
 
-    /// @notice Refuses the successor, who calls, to open a project anew that has an account here or in a registry before.
+    /// @notice Refuses the successor, who calls, to open a project anew that has an account here or in a registry
+    /// before.
     function checkOpening(bytes32 projectId) external view {
         _checkSuccessor();
         if (projectTaken(projectId)) revert Project_Known(projectId);

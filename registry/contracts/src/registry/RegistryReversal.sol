@@ -27,8 +27,9 @@ abstract contract RegistryReversal is RegistryIssuance {
     /// @notice Records that `kg` credited to a project are lost. Burns the buffer of the named batches in the order
     /// given; what the whole buffer of the project cannot cover is published as its deficit.
     /// @dev Naming too few batches is refused: no deficit while buffer is left. One reason digest counts once, so a
-    /// retried transaction cannot burn twice. A deficit that stands (buffer can stand beside it only after an annulment) is covered with
-    /// it, and alone when kg is 0. Buffers under a challenge are burned too: that gives nobody anything.
+    /// retried transaction cannot burn twice. A deficit that stands (buffer can stand beside it only after an
+    /// annulment) is covered with it, and alone when kg is 0. Buffers under a challenge are burned too: that gives
+    /// nobody anything.
     function reverse(bytes32 projectId, uint256[] calldata ids, uint64 kg, bytes32 reasonDigest) external {
         if (!hasRole(GUARDIAN_ROLE, msg.sender)) _checkRole(VERIFIER_ROLE, msg.sender);
         if (reasonDigest == 0) revert Reversal_ReasonZero();

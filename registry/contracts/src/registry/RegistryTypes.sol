@@ -85,9 +85,9 @@ abstract contract RegistryTypes {
         uint64 supplyKg; // grossKg - retiredKg - bufferBurnedKg - goneKg
     }
 
-    /// @notice What became of a batch beyond `BatchInfo`. Serial numbers of a batch run from 0 to its gross: holders' credits
-    /// end from below, reversed buffer from above, so [0, serialNext) has ended, [serialNext, serialEnd) lives and
-    /// [serialEnd, gross) is reversed.
+    /// @notice What became of a batch beyond `BatchInfo`. Serial numbers of a batch run from 0 to its gross: holders'
+    /// credits end from below, reversed buffer from above, so [0, serialNext) has ended, [serialNext, serialEnd) lives
+    /// and [serialEnd, gross) is reversed.
     struct BatchState {
         bool frozen;
         bool annulled;

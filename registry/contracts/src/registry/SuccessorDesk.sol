@@ -33,8 +33,9 @@ contract SuccessorDesk is RegistryDesk, AfterPredecessor, ISuccessor {
     }
 
     /// @notice Takes over a batch's buffer from the predecessor. Anybody may call; the first holder who moves does.
-    /// @dev Here the batch begins with its buffer, and grows by what holders move. What was burned or released before is carried along, so
-    /// that the release schedule goes on where it was.
+    /// @dev Here the batch begins with its buffer, and grows by what holders move. What was burned or released before
+    /// is carried along, so that the release schedule goes on where it was. No lock is: what may still be locked there
+    /// cannot be moved yet, and a court here could not annul what holders have there.
     function importBatch(uint256 id) public {
         if (_at(id).issued != 0) revert Migration_BatchKnown(id);
         BatchInfo memory info = predecessor.batchOf(id);
@@ -47,7 +48,7 @@ contract SuccessorDesk is RegistryDesk, AfterPredecessor, ISuccessor {
                 bufferKg: info.bufferIssuedKg,
                 periodStart: info.periodStart,
                 periodEnd: info.periodEnd,
-                lockedUntil: uint40(info.lockedUntil),
+                lockedUntil: uint40(info.lockedUntil < block.timestamp ? info.lockedUntil : block.timestamp),
                 projectIndex: index
             })
         );
@@ -74,8 +75,8 @@ contract SuccessorDesk is RegistryDesk, AfterPredecessor, ISuccessor {
         return super.projectTaken(projectId) || predecessor.projectTaken(projectId);
     }
 
-    /// @dev Spent in the predecessor's books (and by it in its predecessor's), so that neither registry credits what the
-    /// other has, in whatever order.
+    /// @dev Spent in the predecessor's books (and by it in its predecessor's), so that neither registry credits what
+    /// the other has, in whatever order.
     function _spend(bytes32 batchId, bytes32 contentRoot, bytes32[] memory keys, uint32 start, uint32 end)
         internal
         override

@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {ChallengeWindow} from "../src/ChallengeWindow.sol";
+import {Claim} from "../src/Claim.sol";
+import {ICourtRegistry} from "../src/interfaces/ICourtRegistry.sol";
+import {RegistryTypes} from "../src/registry/RegistryTypes.sol";
+import {Court} from "./support/Court.sol";
+import {BlockingToken, FeeToken, HookToken} from "./support/Mocks.sol";
+
+contract ChallengeTest is Court {
+    uint256 private id;
+    bytes32 private root;
+    uint256 private lockEnd;
+
+    function setUp() public override {
+        super.setUp();
+        Claim memory c = lockedClaim();
+        root = c.contentRoot;
+        id = issue(c);
+        lockEnd = block.timestamp + WINDOW;
+    }
+
+    function decided(uint256 challengeId, bool uphold) private {
+        vm.prank(guardian);
+        court.resolve(challengeId, uphold);
+    }
+
+    function status(uint256 challengeId) private view returns (uint256) {
+        return uint256(court.challenges(challengeId).status);
+    }
+
+    // ---------------------------------------------------------------- freeze
+
+    function test_a_challenge_freezes_the_batch_beyond_its_lock() public {
+        vm.warp(block.timestamp + 20 days);
+        uint256 n = challenge(root);
+        vm.assertTrue(desk.batchState(id).frozen, "frozen");
+        vm.assertEq(court.openOf(id), n, "open");
+        vm.assertEq(yen.balanceOf(address(court)), BOND, "bond");
+        vm.assertEq(registry.batchOf(id).issuedAt, lockEnd - WINDOW, "issue is still told");
+        vm.warp(lockEnd + 1 days);
+        bytes memory frozen = abi.encodeWithSelector(RegistryTypes.Batch_Frozen.selector, id);
+        vm.expectRevert(frozen);
+        vm.prank(seller);
+        registry.safeTransferFrom(seller, buyer, id, 1, "");
+        vm.expectRevert(frozen);
+        vm.prank(seller);
+        registry.retire(id, 1, retirement());
+        vm.expectRevert(frozen);
+        vm.prank(seller);
+        registry.safeBatchTransferFrom(seller, buyer, one(id), one(1), "");
+    }
+
+    function test_only_a_court_freezes_thaws_and_annuls() public {
+        bytes32 role = desk.COURT_ROLE();
+        address[4] memory people = [admin, guardian, verifier, issuer];
+        for (uint256 i = 0; i < people.length; ++i) {
+            vm.startPrank(people[i]);
+            vm.expectRevert(unauthorized(people[i], role));
+            desk.freeze(id);
+            vm.expectRevert(unauthorized(people[i], role));
+            desk.thaw(id, uint40(lockEnd));
+            vm.expectRevert(unauthorized(people[i], role));
+            desk.annul(id, seller);
+            vm.stopPrank();
+        }
+    }
+
+    function test_a_court_can_do_nothing_to_a_batch_whose_lock_is_over() public {
+        vm.warp(lockEnd);
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Batch_LockOver.selector, id, lockEnd));
+        challenge(root);
+        vm.startPrank(address(court));
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Batch_NotFrozen.selector, id));
+        desk.annul(id, seller);
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Batch_NotFrozen.selector, id));
+        desk.thaw(id, uint40(lockEnd));
+        vm.stopPrank();
+    }
+
+    function test_a_project_without_a_window_knows_no_challenge() public {
+        bytes32 freeRoot = goodClaim().contentRoot;
+        uint256 free = issue(goodClaim());
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Batch_LockOver.selector, free, block.timestamp));
+        challenge(freeRoot);
+    }
+
+    function test_a_court_cannot_shorten_a_lock_nor_make_it_endless() public {
+        vm.startPrank(address(court));
+        vm.assertEq(desk.freeze(id), lockEnd, "the lock that stood");
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Batch_LockTooShort.selector, id, lockEnd - 1, lockEnd));
+        desk.thaw(id, uint40(lockEnd - 1));
+        vm.expectRevert(
+            abi.encodeWithSelector(RegistryTypes.Batch_LockTooShort.selector, id, type(uint40).max, lockEnd)
+        );
+        desk.thaw(id, type(uint40).max);
+        desk.thaw(id, uint40(lockEnd));
+        vm.stopPrank();
+    }
+
+    // ---------------------------------------------------------------- what a challenge needs
+
+    function test_a_challenge_needs_a_known_root_another_root_and_the_true_recipient() public {
+        vm.startPrank(challenger);
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_RootUnknown.selector, OTHER_ROOT));
+        court.challenge(OTHER_ROOT, root, seller, "");
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_RootSame.selector, root));
+        court.challenge(root, root, seller, "");
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_RootSame.selector, 0));
+        court.challenge(root, 0, seller, "");
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_RecipientWrong.selector, id, buyer));
+        court.challenge(root, OTHER_ROOT, buyer, "");
+        vm.stopPrank();
+        vm.expectRevert();
+        vm.prank(stranger); // no money
+        court.challenge(root, OTHER_ROOT, seller, "");
+        vm.assertTrue(!desk.batchState(id).frozen, "nothing of it remains");
+    }
+
+    function test_one_challenge_at_a_time_and_a_root_only_once() public {
+        uint256 n = challenge(root);
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Batch_Frozen.selector, id));
+        vm.prank(challenger);
+        court.challenge(root, keccak256("third"), seller, "");
+        decided(n, false);
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_RootPosted.selector, id, OTHER_ROOT));
+        challenge(root);
+    }
+
+    function test_the_bond_doubles_with_each_dismissal_and_goes_to_the_coop(uint8 times) public {
+        uint256 rounds = bound(times, 1, 5);
+        uint256 paid;
+        for (uint256 i = 0; i < rounds; ++i) {
+            vm.assertEq(court.bondOf(id), uint256(BOND) << i, "bond");
+            vm.prank(challenger);
+            uint256 n = court.challenge(root, keccak256(abi.encode(i)), seller, "");
+            decided(n, false);
+            paid += uint256(BOND) << i;
+        }
+        vm.assertEq(court.owed(seller), paid, "co-op");
+        vm.prank(seller);
+        vm.assertEq(court.withdraw(stranger), paid, "withdrawn");
+        vm.assertEq(yen.balanceOf(stranger), paid, "paid");
+        vm.assertEq(yen.balanceOf(address(court)), 0, "nothing is left");
+    }
+
+    function test_a_guardian_freezes_without_a_bond_but_may_not_judge_it() public {
+        vm.prank(guardian);
+        uint256 n = court.challenge(root, OTHER_ROOT, seller, "");
+        vm.assertEq(court.challenges(n).bond, 0, "no bond");
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_OwnCause.selector, n, guardian));
+        decided(n, true);
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.prank(jury[i]);
+            court.vote(n, false);
+        }
+        vm.assertEq(court.bondOf(id), BOND, "a dismissal without bond makes nothing dearer");
+        vm.assertEq(court.owed(seller), 0, "owed");
+    }
+
+    // ---------------------------------------------------------------- dismissed
+
+    function test_dismissed_the_batch_is_locked_as_long_as_it_still_was() public {
+        vm.warp(lockEnd - 10 days);
+        uint256 n = challenge(root);
+        vm.warp(block.timestamp + 7 days);
+        decided(n, false);
+        vm.assertEq(status(n), uint256(ChallengeWindow.Status.Dismissed), "status");
+        RegistryTypes.BatchInfo memory b = registry.batchOf(id);
+        vm.assertEq(b.lockedUntil, lockEnd + 7 days, "lock");
+        vm.assertEq(b.issuedAt, lockEnd - WINDOW, "issued");
+        vm.assertTrue(!desk.batchState(id).frozen, "frozen");
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Batch_Locked.selector, id, lockEnd + 7 days));
+        vm.prank(seller);
+        registry.retire(id, 1, retirement());
+        vm.warp(lockEnd + 7 days);
+        vm.prank(seller);
+        registry.retire(id, 1, retirement());
+        vm.assertEq(registry.totalSupply(id), 959_999, "all else is there");
+    }
+
+    // ---------------------------------------------------------------- upheld
+
+    function test_upheld_the_batch_is_gone_and_the_account_as_before() public {
+        uint256 n = challenge(root);
+        vm.expectEmit(true, true, true, true, address(registry));
+        emit RegistryTypes.BatchAnnulled(id, LOCKED, address(court), 960_000, 0, 0);
+        decided(n, true);
+        vm.assertEq(registry.totalSupply(id), 0, "supply");
+        vm.assertEq(registry.balanceOf(seller, id), 0, "recipient");
+        vm.assertEq(registry.balanceOf(address(registry), id), 0, "buffer");
+        RegistryTypes.BatchState memory s = desk.batchState(id);
+        vm.assertTrue(s.annulled && !s.frozen, "state");
+        vm.assertEq(s.serialNext, s.serialEnd, "no serial lives");
+        RegistryTypes.ProjectInfo memory p = registry.projects(LOCKED);
+        vm.assertEq(p.grossKg + p.compensatedKg + p.bufferIssuedKg + p.deficitKg, 0, "account");
+        vm.assertEq(p.lastPeriodEnd, PERIOD_END, "the period stays spent");
+        vm.assertEq(registry.spentUntil(lockedClaim().plotKeys[0]), PERIOD_END, "the plots' days stay spent");
+    }
+
+    function test_after_an_annulment_the_next_claim_credits_what_was_true() public {
+        decided(challenge(root), true);
+        Claim memory c = following(LOCKED, 1_200_000); // both years' growth, from project start
+        vm.assertEq(c.priorGrossKg, 0, "prior");
+        issue(c);
+        vm.assertEq(registry.projects(LOCKED).grossKg, 1_200_000, "gross");
+    }
+
+    function test_an_annulled_batch_is_not_issued_again() public {
+        decided(challenge(root), true);
+        Claim memory c = lockedClaim();
+        c.nonce = 78;
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_PeriodOverlaps.selector, PERIOD_START, PERIOD_END));
+        Claim memory d = following(LOCKED, 1_000);
+        d.contentRoot = root;
+        refused(d, abi.encodeWithSelector(RegistryTypes.Claim_ContentRootUsed.selector, root, id));
+        d.contentRoot = sha256("fresh");
+        d.batchId = c.batchId;
+        refused(d, abi.encodeWithSelector(RegistryTypes.Claim_BatchKnown.selector, c.batchId));
+    }
+
+    function test_the_annulled_batch_s_lot_does_not_touch_a_later_one() public {
+        Claim memory c = following(LOCKED, 500_000);
+        uint256 later = issue(c);
+        decided(challenge(root), true);
+        vm.assertEq(registry.projects(LOCKED).grossKg, 500_000, "gross");
+        vm.assertEq(registry.totalSupply(later), 500_000, "later");
+        vm.assertEq(registry.projects(LOCKED).bufferIssuedKg, 15_000, "buffer");
+    }
+
+    function test_upheld_the_bond_comes_back_with_a_reward_as_far_as_the_fund_reaches() public {
+        fund(buyer, uint256(BOND) * 3, address(court));
+        vm.prank(buyer);
+        court.fundRewards(uint256(BOND) / 2);
+        decided(challenge(root), true);
+        vm.assertEq(court.owed(challenger), uint256(BOND) * 3 / 2, "owed");
+        vm.assertEq(court.rewardFund(), 0, "fund");
+        vm.assertEq(yen.balanceOf(address(court)), court.owed(challenger), "the court holds what it owes");
+    }
+
+    function test_a_reward_is_no_more_than_the_bond() public {
+        fund(buyer, uint256(BOND) * 3, address(court));
+        vm.prank(buyer);
+        court.fundRewards(uint256(BOND) * 3);
+        decided(challenge(root), true);
+        vm.assertEq(court.owed(challenger), uint256(BOND) * 2, "owed");
+        vm.assertEq(court.rewardFund(), uint256(BOND) * 2, "fund");
+    }
+
+    function test_losses_that_the_annulled_buffer_covered_are_uncovered_again() public {
+        Claim memory c = following(LOCKED, 500_000);
+        uint256 later = issue(c); // buffer 15,000
+        vm.prank(guardian);
+        registry.reverse(LOCKED, one(id), 20_000, REASON); // of the first batch's 28,800
+        decided(challenge(root), true);
+        RegistryTypes.ProjectInfo memory p = registry.projects(LOCKED);
+        vm.assertEq(p.compensatedKg, 0, "compensated");
+        vm.assertEq(p.deficitKg, 20_000, "deficit");
+        vm.assertEq(p.grossKg, 500_000, "gross");
+        // A guardian or verifier covers it from the buffer that is left.
+        vm.expectEmit(true, true, true, true, address(registry));
+        emit RegistryTypes.Reversed(LOCKED, keccak256("cover"), verifier, 0, 15_000, 0, 5_000);
+        vm.prank(verifier);
+        registry.reverse(LOCKED, one(later), 0, keccak256("cover"));
+        p = registry.projects(LOCKED);
+        vm.assertEq(p.compensatedKg, 15_000, "compensated");
+        vm.assertEq(p.deficitKg, 5_000, "deficit");
+        vm.assertEq(p.reversedKg, 20_000, "reversed");
+    }
+
+    function test_no_deficit_is_left_where_nothing_is_credited() public {
+        vm.prank(guardian);
+        registry.reverse(LOCKED, one(id), 500_000, REASON);
+        vm.assertEq(registry.projects(LOCKED).deficitKg, 471_200, "before");
+        uint256 rich = issue(goodClaim());
+        vm.prank(seller);
+        desk.refill(LOCKED, rich, 400_000);
+        decided(challenge(root), true);
+        RegistryTypes.ProjectInfo memory p = registry.projects(LOCKED);
+        vm.assertEq(p.grossKg + p.deficitKg + p.compensatedKg + p.bufferIssuedKg, 0, "account");
+        issue(following(LOCKED, 100_000));
+    }
+
+    function test_a_frozen_batch_s_buffer_still_answers_for_losses() public {
+        uint256 n = challenge(root);
+        vm.prank(guardian);
+        registry.reverse(LOCKED, one(id), 8_800, REASON);
+        decided(n, false);
+        vm.assertEq(registry.balanceOf(address(registry), id), 20_000, "buffer");
+    }
+
+    // ---------------------------------------------------------------- who decides
+
+    function test_a_panel_of_verifiers_decides_when_enough_agree() public {
+        uint256 n = challenge(root);
+        vm.prank(jury[0]);
+        court.vote(n, true);
+        vm.assertEq(status(n), uint256(ChallengeWindow.Status.Open), "one is not enough");
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_Voted.selector, n, jury[0]));
+        vm.prank(jury[0]);
+        court.vote(n, true);
+        vm.prank(jury[1]);
+        court.vote(n, true);
+        vm.assertEq(status(n), uint256(ChallengeWindow.Status.Upheld), "two are");
+    }
+
+    function test_a_panel_that_does_not_agree_decides_nothing() public {
+        uint256 n = challenge(root);
+        vm.prank(jury[0]);
+        court.vote(n, true);
+        vm.prank(jury[1]);
+        court.vote(n, false);
+        vm.assertEq(status(n), uint256(ChallengeWindow.Status.Open), "open");
+        decided(n, false);
+    }
+
+    function test_nobody_judges_his_own_cause() public {
+        uint256 n = challenge(root);
+        bytes memory own = abi.encodeWithSelector(ChallengeWindow.Challenge_OwnCause.selector, n, verifier);
+        vm.expectRevert(own);
+        vm.prank(verifier); // who signed the batch
+        court.vote(n, false);
+        vm.startPrank(admin);
+        registry.grantRole(registry.GUARDIAN_ROLE(), verifier);
+        registry.grantRole(registry.GUARDIAN_ROLE(), seller);
+        registry.grantRole(registry.VERIFIER_ROLE(), challenger);
+        vm.stopPrank();
+        vm.expectRevert(own);
+        vm.prank(verifier);
+        court.resolve(n, false);
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_OwnCause.selector, n, seller));
+        vm.prank(seller); // who holds it
+        court.resolve(n, false);
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_OwnCause.selector, n, challenger));
+        vm.prank(challenger);
+        court.vote(n, true);
+    }
+
+    function test_only_guardians_resolve_and_only_verifiers_vote() public {
+        uint256 n = challenge(root);
+        address[3] memory people = [admin, issuer, stranger];
+        for (uint256 i = 0; i < people.length; ++i) {
+            vm.startPrank(people[i]);
+            vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_NotGuardian.selector, people[i]));
+            court.resolve(n, true);
+            vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_NotVerifier.selector, people[i]));
+            court.vote(n, true);
+            vm.stopPrank();
+        }
+    }
+
+    function test_what_is_decided_is_decided() public {
+        uint256 n = challenge(root);
+        decided(n, false);
+        bytes memory closed = abi.encodeWithSelector(ChallengeWindow.Challenge_NotOpen.selector, n);
+        vm.expectRevert(closed);
+        decided(n, true);
+        vm.expectRevert(closed);
+        vm.prank(jury[0]);
+        court.vote(n, true);
+        vm.expectRevert(closed);
+        court.expire(n);
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_NotOpen.selector, 99));
+        decided(99, true);
+    }
+
+    // ---------------------------------------------------------------- nobody decides
+
+    function test_silence_annuls_and_gives_the_bond_back_without_reward() public {
+        fund(buyer, BOND, address(court));
+        vm.prank(buyer);
+        court.fundRewards(BOND);
+        uint256 n = challenge(root);
+        uint256 deadline = block.timestamp + 14 days;
+        vm.warp(deadline - 1);
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_DeadlineAhead.selector, n, deadline));
+        court.expire(n);
+        vm.warp(deadline);
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_DeadlineOver.selector, n, deadline));
+        decided(n, false);
+        vm.prank(stranger);
+        court.expire(n);
+        vm.assertEq(status(n), uint256(ChallengeWindow.Status.Expired), "status");
+        vm.assertTrue(desk.batchState(id).annulled, "annulled");
+        vm.assertEq(court.owed(challenger), BOND, "bond");
+        vm.assertEq(court.rewardFund(), BOND, "no reward");
+    }
+
+    // ---------------------------------------------------------------- money
+
+    function test_a_blocked_receiver_stands_in_nobody_s_way() public {
+        BlockingToken token = new BlockingToken();
+        ChallengeWindow other =
+            new ChallengeWindow(ICourtRegistry(address(registry)), IERC20(address(token)), BOND, 14 days, 2);
+        vm.startPrank(admin);
+        registry.grantRole(desk.COURT_ROLE(), address(other));
+        vm.stopPrank();
+        token.mint(challenger, BOND);
+        vm.startPrank(challenger);
+        token.approve(address(other), BOND);
+        uint256 n = other.challenge(root, OTHER_ROOT, seller, "");
+        vm.stopPrank();
+        token.setBlocked(seller, true);
+        vm.prank(guardian);
+        other.resolve(n, false);
+        vm.startPrank(seller);
+        vm.expectRevert();
+        other.withdraw(seller);
+        other.withdraw(stranger); // elsewhere
+        vm.stopPrank();
+        vm.assertEq(token.balanceOf(stranger), BOND, "paid");
+    }
+
+    function test_a_token_that_keeps_a_fee_is_refused() public {
+        FeeToken token = new FeeToken();
+        ChallengeWindow other =
+            new ChallengeWindow(ICourtRegistry(address(registry)), IERC20(address(token)), BOND, 14 days, 2);
+        vm.startPrank(admin);
+        registry.grantRole(desk.COURT_ROLE(), address(other));
+        vm.stopPrank();
+        token.mint(challenger, BOND);
+        vm.startPrank(challenger);
+        token.approve(address(other), BOND);
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Payment_AmountDiffers.selector, BOND - BOND / 100, BOND));
+        other.challenge(root, OTHER_ROOT, seller, "");
+        vm.stopPrank();
+    }
+
+    function test_a_token_that_calls_back_gains_nothing() public {
+        HookToken token = new HookToken();
+        ChallengeWindow other =
+            new ChallengeWindow(ICourtRegistry(address(registry)), IERC20(address(token)), BOND, 14 days, 2);
+        vm.startPrank(admin);
+        registry.grantRole(desk.COURT_ROLE(), address(other));
+        vm.stopPrank();
+        token.mint(challenger, BOND);
+        token.prepare(address(other), abi.encodeCall(other.fundRewards, (0)));
+        vm.startPrank(challenger);
+        token.approve(address(other), BOND);
+        other.challenge(root, OTHER_ROOT, seller, "");
+        vm.stopPrank();
+        vm.assertTrue(!token.succeeded(), "re-entry");
+    }
+
+    function test_nothing_due_is_not_paid_and_nothing_is_paid_twice() public {
+        decided(challenge(root), true);
+        vm.startPrank(challenger);
+        court.withdraw(challenger);
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Payment_NothingDue.selector, challenger));
+        court.withdraw(challenger);
+        vm.stopPrank();
+    }
+
+    function test_a_court_needs_a_panel_a_bond_and_a_time_that_make_sense() public {
+        ICourtRegistry r = ICourtRegistry(address(registry));
+        vm.expectRevert(ChallengeWindow.Court_PanelZero.selector);
+        new ChallengeWindow(r, yen, BOND, 14 days, 0);
+        vm.expectRevert(ChallengeWindow.Court_BondZero.selector);
+        new ChallengeWindow(r, yen, 0, 14 days, 1);
+        vm.expectRevert(ChallengeWindow.Court_BondZero.selector);
+        new ChallengeWindow(r, yen, type(uint96).max, 14 days, 1);
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Court_TimeInvalid.selector, 1 days - 1));
+        new ChallengeWindow(r, yen, BOND, 1 days - 1, 1);
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Court_TimeInvalid.selector, 90 days + 1));
+        new ChallengeWindow(r, yen, BOND, 90 days + 1, 1);
+    }
+
+    // ---------------------------------------------------------------- keys lost and changed
+
+    function test_a_lost_verifier_key_is_suspended_at_once_its_batches_challenged_and_another_key_goes_on() public {
+        // The thief signs one more claim with the stolen key, and the batch is issued before anybody knows.
+        uint256 stolen = issue(following(LOCKED, 700_000));
+        bytes32 stolenRoot = registry.batchOf(stolen).supplyKg == 700_000
+            ? sha256(abi.encode("following content", LOCKED, PERIOD_END))
+            : bytes32(0);
+        bytes32 role = registry.VERIFIER_ROLE();
+        vm.prank(guardian);
+        desk.suspend(role, verifier);
+        vm.assertTrue(!registry.hasRole(role, verifier), "suspended");
+        Claim memory c = goodClaim();
+        refused(c, abi.encodeWithSelector(RegistryTypes.Claim_VerifierUnknown.selector, verifier));
+        vm.expectRevert(unauthorized(verifier, role));
+        vm.prank(verifier);
+        registry.reverse(LOCKED, one(id), 1, REASON);
+        // A guardian freezes what it signed in its window; the other verifiers judge; what was true stays.
+        vm.prank(guardian);
+        uint256 n = court.challenge(stolenRoot, OTHER_ROOT, seller, "the key was stolen");
+        vm.assertTrue(registry.signedBy(stolenRoot, verifier), "signer is known");
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.prank(jury[i]);
+            court.vote(n, true);
+        }
+        vm.assertEq(registry.totalSupply(stolen), 0, "stolen batch");
+        vm.assertEq(registry.totalSupply(id), 960_000, "honest batch");
+        // A new key, granted by the administration, signs what comes next.
+        uint256 newKey = uint256(keccak256("new verifier key"));
+        vm.prank(admin);
+        registry.grantRole(role, vm.addr(newKey));
+        bytes memory signed = signatureBy(newKey, c);
+        vm.prank(issuer);
+        registry.issue(c, vm.addr(newKey), signed);
+        vm.assertTrue(registry.signedBy(c.contentRoot, vm.addr(newKey)), "signed by the new key");
+        vm.assertTrue(!registry.signedBy(c.contentRoot, verifier), "and not by the old");
+    }
+
+    function test_a_guardian_suspends_issuers_and_verifiers_and_nobody_else_and_gives_nothing() public {
+        bytes32 issuers = registry.ISSUER_ROLE();
+        vm.prank(guardian);
+        desk.suspend(issuers, issuer);
+        vm.assertTrue(!registry.hasRole(issuers, issuer), "issuer");
+        bytes32[3] memory others = [bytes32(0), registry.GUARDIAN_ROLE(), desk.COURT_ROLE()];
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Role_NotSuspendable.selector, others[i]));
+            vm.prank(guardian);
+            desk.suspend(others[i], admin);
+        }
+        bytes32 role = registry.GUARDIAN_ROLE();
+        vm.expectRevert(unauthorized(verifier, role));
+        vm.prank(verifier);
+        desk.suspend(issuers, issuer);
+        vm.expectRevert(unauthorized(guardian, 0));
+        vm.prank(guardian);
+        registry.grantRole(issuers, issuer);
+    }
+}

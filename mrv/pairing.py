@@ -339,7 +339,7 @@ def _unlike_growth(before: _Row | None, now: _Row, years: Fraction) -> tuple[str
             f"{now.dbh_mm / 10:.1f} cm",
         )
     tallest = before.height_mm + int(HEIGHT_MM_PER_YEAR * years) + HEIGHT_READING_MM
-    if now.height_mm > tallest:
+    if before.height_mm and now.height_mm > tallest:  # 0: not measured then
         return (
             "change.height_jump",
             f"a height of at most {tallest / 1000:.1f} m",

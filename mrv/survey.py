@@ -80,7 +80,8 @@ class TreeList:
     ----------
     sample_plot_id, tag, species, status : ndarray of str, shape (n,)
     dbh_mm, height_mm : ndarray of int32, shape (n,)
-        Diameter at breast height and total height, whole millimetres; 0 where the tree no longer stands.
+        Diameter at breast height and total height, whole millimetres; 0 where the tree no longer stands, and for the height of a
+        standing tree where it was not measured (`mrv.height_curves` fills it).
     planted_year : ndarray of int32, shape (n,)
         Year of planting or of the shoot's birth; the plot's own year where the list is silent; 0 unknown.
     """

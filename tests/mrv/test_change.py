@@ -194,6 +194,8 @@ def test_a_fast_grower_a_thin_recruit_and_a_broken_top_are_trees_like_any_other(
         (("1", "hinoki", "alive", 171, 12_000), ("1", "hinoki", "alive", 250, 17_000)),
         (("1", "hinoki", "alive", 171, 12_000), ("1", "hinoki", "alive", 171, 4_000)),
         (None, ("9", "hinoki", "alive", 90, 7_000)),
+        # its height was left blank at the first date
+        (("1", "hinoki", "alive", 250, 0), ("1", "hinoki", "alive", 260, 19_000)),
     ):
         assert estimate_change(*measured(before, after), plan(2, 3)).change.total_g > 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def stand(
     Example: satoyama stand chablais3 --field-model plots.csv --inventory stems.csv
     """
     from flows.work.measuring import canopy_of, measure_canopy, stored_survey
+    from mrv.canopy import open_terrain
     from mrv.model_stock import read_field_model
     from mrv.points import points_above_ground
     from mrv.stand import look_at_stand, read_field_trees
@@ -60,8 +62,9 @@ def stand(
     if inventory is not None:
         trees = read_field_trees(inventory.read_bytes(), inventory.name)
     if survey.points is not None and model is not None:
-        with survey.points.opener() as path:
-            points = points_above_ground(path, epsg=survey.epsg)
+        with ExitStack() as stack:
+            path = stack.enter_context(survey.points.opener())
+            points = points_above_ground(path, epsg=survey.epsg, terrain=open_terrain(survey, stack))
     with ws.objects.open(stage.outputs[canopy.raster_name]) as raster:
         found = look_at_stand(survey, canopy, raster, model, points, trees)
     for p in found:

@@ -24,8 +24,8 @@ _WORK: dict[str, Both] = {
     "actions": ("kept; thinning, cutting and planting are booked", "保存。間伐・主伐・植栽を記録"),
     "chm": ("kept; heights become whole millimetres", "保存。樹冠高を整数mmに変換"),
     "dsm": ("kept; surface less terrain gives heights", "保存。DSM−DTMで樹冠高を計算"),
-    "dtm": ("kept; surface less terrain gives heights", "保存。DSM−DTMで樹冠高を計算"),
-    "points": ("kept; heights above the ground points", "保存。地面点からの高さを計算"),
+    "dtm": ("kept; the terrain that heights are measured from", "保存。高さの基準となる地形"),
+    "points": ("kept; heights above the ground under them", "保存。地面からの高さを計算"),
     "ortho": ("kept; shown on maps", "保存。地図に表示"),
     "": ("kept, not used", "保存のみ（計算には不使用）"),
 }

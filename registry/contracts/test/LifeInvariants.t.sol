@@ -23,6 +23,7 @@ contract Life is Court {
     uint256 private nonce = 1_000;
     uint32 private day = PERIOD_START;
     uint256 public moves;
+    uint256 public migrations;
 
     mapping(uint256 id => uint256) private minted;
     mapping(uint256 id => uint256) private ended; // retired, refilled, reversed, annulled, in both registries
@@ -267,7 +268,7 @@ contract Life is Court {
     function announce(uint256 which) external {
         bytes32 projectId = projectIds[which % 2];
         (uint40 closesAt,,) = desk.closing(projectId);
-        if (closesAt != 0 || moves < 12) return;
+        if (closesAt != 0 || moves < 8) return;
         bytes32[] memory list = new bytes32[](1);
         list[0] = projectId;
         vm.prank(admin);
@@ -288,18 +289,30 @@ contract Life is Court {
     }
 
     function migrate(uint256 which, uint256 who, uint64 kg) external {
-        if (ids.length == 0) return;
-        uint256 id = pick(which);
-        address a = holders[who % 3];
-        uint256 held = registry.balanceOf(a, id);
-        if (held == 0 || !free(id) || !next.projectKnown(registry.projectIdOf(id))) return;
-        vm.prank(a);
-        desk.migrate(id, uint64(bound(kg, 1, held)));
-        ++moves;
+        for (uint256 i = 0; i < ids.length; ++i) {
+            uint256 id = pick(which % ids.length + i);
+            if (!free(id) || !next.projectKnown(registry.projectIdOf(id))) continue;
+            for (uint256 j = 0; j < 3; ++j) {
+                address a = holders[(who % 3 + j) % 3];
+                uint256 held = registry.balanceOf(a, id);
+                if (held == 0) continue;
+                vm.prank(a);
+                desk.migrate(id, uint64(bound(kg, 1, held)));
+                ++moves;
+                ++migrations;
+                return;
+            }
+        }
     }
 
+    /// @dev Days, or more where a project has closed and waits to be settled.
     function wait_(uint256 time) external {
-        vm.warp(block.timestamp + bound(time, 1 hours, 9 days));
+        bool waiting;
+        for (uint256 k = 0; k < 2; ++k) {
+            (uint40 closesAt,, bool settled) = desk.closing(projectIds[k]);
+            if (closesAt != 0 && !settled) waiting = true;
+        }
+        vm.warp(block.timestamp + bound(time, waiting ? 10 days : 1 hours, waiting ? 40 days : 6 days));
     }
 
     // ---------------------------------------------------------------- one role alone
@@ -387,6 +400,9 @@ contract Life is Court {
     }
 }
 
+/// @dev Long runs, since a move takes a month to come into effect.
+/// forge-config: default.invariant.runs = 16
+/// forge-config: default.invariant.depth = 320
 contract LifeInvariantsTest {
     Life private life;
 
@@ -400,7 +416,8 @@ contract LifeInvariantsTest {
     }
 
     function afterInvariant() public view {
-        require(life.moves() >= 5, "hardly anything happened in this run");
+        require(life.moves() >= 20, "hardly anything happened in this run");
+        require(life.migrations() >= 1, "nobody moved in this run");
     }
 
     function invariant_every_unit_lives_in_one_registry_or_has_ended() public view {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from models.errors import SatoyamaError
+from mrv.estimate_checks import with_design
 from mrv.methodology.deduction import POLICIES
 from mrv.project import CanopyModel, DeclaredErrors, MonitoringPlan, Project
 from mrv.survey import Survey
@@ -129,8 +130,8 @@ class ProjectDefinition:
         )
 
     def monitoring_plan(self, first: Survey) -> MonitoringPlan:
-        """The monitoring plan, on the plots and sample plots of the first survey."""
-        return MonitoringPlan(
+        """The monitoring plan, on the plots and sample plots of the first survey, with the sampling design that it states."""
+        plan = MonitoringPlan(
             project_id=self.project.project_id,
             first_survey_id=self.plan["first_survey_id"] or first.survey_id,
             treatments={p.plot_id: p.treatment for p in first.plots},
@@ -142,6 +143,7 @@ class ProjectDefinition:
             declared=self.declared,
             canopy_model=self.canopy_model,
         )
+        return with_design(plan, first)
 
 
 def read_definition(file: Path) -> ProjectDefinition:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.canopy_stock import PowerModel, change_variance, stock_g, stock_variance
+from models.choose import choose_estimator
 from models.estimators import DF_UNLIMITED
 from mrv.errors import Problem, Refusal
 from mrv.maps import cell_grid, cell_heights
@@ -73,6 +74,7 @@ def estimate_change_by_model(first: CanopyVisit, last: CanopyVisit, plan: Monito
     h0, h1, area = (np.concatenate([h[i] for h in heights]) for i in range(3))
     parts = change_variance(model, h0, h1, area)
     total = sum(p.change.total_g for p in plots)
+    choice = choose_estimator("none", 0)
     return Change(
         project_id=plan.project_id,
         plan_digest=plan.digest,
@@ -94,6 +96,11 @@ def estimate_change_by_model(first: CanopyVisit, last: CanopyVisit, plan: Monito
         flags=(FLAG, *dict.fromkeys((*first.canopy.flags, *last.canopy.flags))),
         unverified=() if plan.canopy_model.verified else (f"canopy model: {plan.canopy_model.source}",),
         simulated=first.survey.simulated or last.survey.simulated,
+        design="none",
+        estimator=choice.estimator,
+        interval_valid=choice.interval_valid,
+        reason_en=choice.reason_en,
+        reason_ja=choice.reason_ja,
     )
 
 

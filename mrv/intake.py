@@ -15,6 +15,7 @@ from mrv.blob import Blob
 from mrv.errors import Refusal
 from mrv.project import Project
 from mrv.readers.archive import MANIFEST, content_digest, read_upload
+from mrv.readers.design import check_probabilities
 from mrv.readers.findings import Both, Findings
 from mrv.readers.heights import check_canopy
 from mrv.readers.known import KnownPlot, KnownSurveys, check_known
@@ -234,6 +235,8 @@ def _check_design(
                 "樹冠高のみ計測します。バイオマス変化量は請求できません。",
             ),
         )
+    if samples:
+        check_probabilities(manifest.doc, [s.sample_plot_id for s in samples], findings)
     if trees is None or "trees" not in manifest.files:
         return
     held = set(trees.sample_plot_id.tolist())

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.choose import Design
 from mrv.blob import Blob
 
 VerticalDatum = Literal["ellipsoidal", "tokyo_peil", "height_above_ground", "other"]
-Design = Literal["stratified", "srs", "purposive", "none"]
 ActionKind = Literal["thin", "cut", "replant", "other"]
 TreeStatus = Literal["alive", "dead", "cut", "missing"]
 

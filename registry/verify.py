@@ -17,7 +17,7 @@ from mrv.bundle import Bundle
 from mrv.credits import method_digest
 from mrv.evidence import roots_of
 from mrv.layout import CLAIM_NAME, INPUTS
-from mrv.project import METHOD_ID, METHOD_VERSION, MonitoringPlan
+from mrv.project import DESIGN_TEXTS, METHOD_ID, METHOD_VERSION, MonitoringPlan, knows_method
 from mrv.provenance import ENVIRONMENT_NAME, STAC_FOLDER, STATEMENT_NAME, measuring_digest, multihash
 from mrv.results import Claim
 from mrv.tables import load_tables
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from registry.port import ChainPort
 
 
-# The one method that this program knows and recomputes.
-KNOWN_METHOD = (METHOD_ID, METHOD_VERSION, MonitoringPlan.model_form, MonitoringPlan.design)
+# The method that this program knows and recomputes, under any design of `mrv.project.DESIGN_TEXTS`.
+KNOWN_METHOD = (METHOD_ID, METHOD_VERSION, MonitoringPlan.model_form, " | ".join(DESIGN_TEXTS.values()))
 
 
 def verify(
@@ -239,10 +239,10 @@ def _check_rules(bundle: Bundle, claim: Claim, log: Log) -> PipelineInputs | Non
         f"Method {claim.method_id} {claim.method_version}",
         f"方法論 {claim.method_id} {claim.method_version}",
     )
-    named = (plan.method_id, plan.method_version, plan.model_form, plan.design)
-    if named == KNOWN_METHOD:
+    if knows_method(plan):
         log.add(compared("claim.method", *what, claim.method_digest, method_digest(plan)))
     else:
+        named = (plan.method_id, plan.method_version, plan.model_form, plan.design)
         log.add(compared("claim.method", *what, KNOWN_METHOD, named))
     tables = "Reference tables (volume equations, factors)", "参照表(材積式・係数)"
     log.add(compared("claim.tables", *tables, load_tables().digest, inputs.tables.digest))

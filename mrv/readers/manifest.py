@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from math import isfinite
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 from pyproj import CRS
 
+from models.choose import Design
 from mrv.blob import Blob
 from mrv.project import Project
 from mrv.readers.archive import MANIFEST, listed_names
@@ -20,7 +21,7 @@ from mrv.readers.crs import horizontal, parse_crs, plane_problem
 from mrv.readers.design import DESIGN_KEYS, read_design
 from mrv.readers.findings import Findings, listed, same
 from mrv.readers.text import decode_text, plain, read_day
-from mrv.survey import Design, VerticalDatum
+from mrv.survey import VerticalDatum
 
 ROLES = ("plots", "sample_plots", "trees", "actions", "chm", "dsm", "dtm", "points", "ortho")
 WAYS: tuple[tuple[str, ...], ...] = (("chm",), ("dsm", "dtm"), ("points",), ("points", "dtm"))
@@ -106,7 +107,7 @@ def read_manifest(files: Mapping[str, Blob], project: Project, findings: Finding
         vertical_datum=_datum(survey.get("vertical_datum"), entries, findings),
         simulated=simulated is True,
         files=entries,
-        design=cast(Design, design),
+        design=design,
         whole_raster=_whole_raster(doc, findings),
         doc=_plain_doc(doc),
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
+from hexbytes import HexBytes
 from web3 import Web3
 
 from registry import artifacts
@@ -21,7 +22,10 @@ _FIELD_OF_CONTRACT = {
     "CreditSale": "sale",
     "RevenueSplit": "split",
     "DevYen": "yen",
+    "ChallengeWindow": "court",
+    "SuccessorRegistry": "registry",
 }
+_DAY_S = 86_400
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,25 @@ class Roles:
     verifiers: tuple[str, ...] = ()
     guardians: tuple[str, ...] = ()
     sellers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CourtTerms:
+    """On what terms a batch may be challenged; they never change once the court is deployed.
+
+    Parameters
+    ----------
+    bond_yen : int
+        Whole yen that a batch's first challenger puts in; doubles with every challenge dismissed.
+    resolution_days : int
+        Days (1 to 90) in which a challenge is to be decided; undecided, the batch is annulled.
+    panel : int
+        Verifiers who decide where they agree; a guardian alone can too.
+    """
+
+    bond_yen: int = 50_000
+    resolution_days: int = 14
+    panel: int = 2
 
 
 @dataclass(frozen=True)
@@ -49,6 +72,10 @@ class Deployment:
         Whether `yen` is the development token deployed here (which has no value).
     artifact_digests : mapping of contract name to ``sha256:<hex>``
         The builds that were deployed.
+    court : str
+        Where challenges are tried; empty in a manifest from before there was a court.
+    predecessor : str
+        The registry before this one; empty where this is the first.
     """
 
     chain_id: int
@@ -59,6 +86,8 @@ class Deployment:
     yen: str
     yen_is_ours: bool
     artifact_digests: Mapping[str, str]
+    court: str = ""
+    predecessor: str = ""
 
     def to_doc(self) -> dict[str, Any]:
         """Plain document."""
@@ -66,8 +95,31 @@ class Deployment:
 
     @classmethod
     def from_doc(cls, doc: Mapping[str, Any]) -> Self:
-        """Inverse of `to_doc`."""
+        """Inverse of `to_doc`; manifests without the newer fields are read too."""
         return cls(**doc)
+
+    @property
+    def contracts(self) -> dict[str, str]:
+        """Artifact and address of every contract of ours; the registry's second half is found through the first."""
+        named = {
+            "SuccessorRegistry" if self.predecessor else "CreditRegistry": self.registry,
+            "CreditSale": self.sale,
+            "RevenueSplit": self.split,
+        }
+        if self.yen_is_ours:
+            named["DevYen"] = self.yen
+        if self.court:
+            named["ChallengeWindow"] = self.court
+        return named
+
+    @property
+    def desk(self) -> str:
+        """Artifact of the registry's second half."""
+        return "SuccessorDesk" if self.predecessor else "RegistryDesk"
+
+    def built(self) -> dict[str, str]:
+        """Digests of this program's builds of the same contracts."""
+        return {name: artifacts.load(name).digest for name in (*self.contracts, self.desk)}
 
     def address_of(self, contract: str) -> str:
         """Address of a contract by its name."""
@@ -80,51 +132,111 @@ def role_hash(role: str) -> bytes:
     return keccak(text=role)
 
 
-def deploy(w3: Web3, admin: Signer, roles: Roles, *, yen: str | None = None) -> Deployment:
+class _Crew:
+    """One administrator who creates contracts and gives out their roles."""
+
+    def __init__(self, w3: Web3, admin: Signer) -> None:
+        self.w3, self.admin, self.sender = w3, admin, Sender(w3)
+
+    def create(self, contract: str, *arguments: Any) -> tuple[str, int]:
+        data = encode_constructor(contract, *arguments)
+        mined = self.sender.transact(self.admin, f"deploy {contract}", None, data)
+        return to_checksum_address(str(mined.contract_address)), mined.block
+
+    def call(self, action: str, contract: str, to: str, function: str, *arguments: Any) -> None:
+        self.sender.transact(self.admin, action, to, encode_call(contract, function, *arguments))
+
+    def grant(self, contract: str, to: str, role: str, accounts: Sequence[str]) -> None:
+        for account in accounts:
+            self.call(f"grant {role}", contract, to, "grantRole", role_hash(role), account)
+
+    def court(self, registry: str, yen: str, terms: CourtTerms) -> str:
+        """The court of a registry, with the one role it needs there."""
+        decimals = int(_asked(self.w3, "DevYen", yen, "decimals"))
+        bond, seconds = terms.bond_yen * 10**decimals, terms.resolution_days * _DAY_S
+        court, _ = self.create("ChallengeWindow", registry, yen, bond, seconds, terms.panel)
+        self.grant("CreditRegistry", registry, "COURT_ROLE", [court])
+        return court
+
+    def give_roles(self, registry: str, sale: str, roles: Roles) -> None:
+        self.grant("CreditRegistry", registry, "ISSUER_ROLE", roles.issuers)
+        self.grant("CreditRegistry", registry, "VERIFIER_ROLE", roles.verifiers)
+        self.grant("CreditRegistry", registry, "GUARDIAN_ROLE", roles.guardians)
+        self.grant("CreditSale", sale, "SELLER_ROLE", roles.sellers)
+
+    def allow_yen(self, contract: str, to: str, yen: str) -> None:
+        self.call("allow the yen", contract, to, "setTokenAllowed", yen, True)
+
+
+def deploy(
+    w3: Web3, admin: Signer, roles: Roles, *, yen: str | None = None, terms: CourtTerms | None = None
+) -> Deployment:
     """Deploy the contracts with `admin` in charge, grant the roles, allow the yen for sales.
 
     Parameters
     ----------
     yen
         Address of an existing ERC-20 yen stablecoin; without it the development token is deployed.
+    terms
+        Of the court that tries challenges.
 
     Raises
     ------
     ChainRefused
         If a step is refused, e.g. an issuer who is also a verifier.
     """
-    sender = Sender(w3)
-
-    def create(contract: str, *arguments: Any) -> tuple[str, int]:
-        mined = sender.transact(admin, f"deploy {contract}", None, encode_constructor(contract, *arguments))
-        return to_checksum_address(str(mined.contract_address)), mined.block
-
-    registry, block = create("CreditRegistry", admin.address)
-    split, _ = create("RevenueSplit", admin.address)
-    sale, _ = create("CreditSale", admin.address, registry, split)
-    token = to_checksum_address(yen) if yen is not None else create("DevYen", admin.address)[0]
-
-    def grant(contract: str, to: str, role: str, accounts: Sequence[str]) -> None:
-        for account in accounts:
-            data = encode_call(contract, "grantRole", role_hash(role), account)
-            sender.transact(admin, f"grant {role}", to, data)
-
-    grant("CreditRegistry", registry, "ISSUER_ROLE", roles.issuers)
-    grant("CreditRegistry", registry, "VERIFIER_ROLE", roles.verifiers)
-    grant("CreditRegistry", registry, "GUARDIAN_ROLE", roles.guardians)
-    grant("CreditSale", sale, "SELLER_ROLE", roles.sellers)
-    for contract, to in (("CreditSale", sale), ("RevenueSplit", split)):
-        sender.transact(admin, "allow the yen", to, encode_call(contract, "setTokenAllowed", token, True))
-    return Deployment(
-        chain_id=sender.chain_id,
+    crew = _Crew(w3, admin)
+    registry, block = crew.create("CreditRegistry", admin.address)
+    split, _ = crew.create("RevenueSplit", admin.address)
+    sale, _ = crew.create("CreditSale", admin.address, registry, split)
+    token = to_checksum_address(yen) if yen is not None else crew.create("DevYen", admin.address)[0]
+    crew.give_roles(registry, sale, roles)
+    crew.allow_yen("CreditSale", sale, token)
+    crew.allow_yen("RevenueSplit", split, token)
+    court = crew.court(registry, token, terms or CourtTerms())
+    made = Deployment(
+        chain_id=crew.sender.chain_id,
         block=block,
         registry=registry,
         sale=sale,
         split=split,
         yen=token,
         yen_is_ours=yen is None,
-        artifact_digests={name: artifacts.load(name).digest for name in artifacts.CONTRACTS},
+        artifact_digests={},
+        court=court,
     )
+    return replace(made, artifact_digests=made.built())
+
+
+def deploy_successor(
+    w3: Web3, admin: Signer, roles: Roles, before: Deployment, *, terms: CourtTerms | None = None
+) -> Deployment:
+    """Deploy the registry that follows `before`, with a sale and a court of its own; money goes on through the same split.
+
+    Nothing moves by this: the registry before must announce it (`registry.moving.MovePort.announce_migration`).
+    """
+    crew = _Crew(w3, admin)
+    registry, block = crew.create("SuccessorRegistry", admin.address, before.registry)
+    sale, _ = crew.create("CreditSale", admin.address, registry, before.split)
+    crew.give_roles(registry, sale, roles)
+    crew.allow_yen("CreditSale", sale, before.yen)
+    court = crew.court(registry, before.yen, terms or CourtTerms())
+    made = replace(
+        before,
+        block=block,
+        registry=registry,
+        sale=sale,
+        artifact_digests={},
+        court=court,
+        predecessor=before.registry,
+    )
+    return replace(made, artifact_digests=made.built())
+
+
+def _asked(w3: Web3, contract: str, address: str, function: str, *arguments: Any) -> Any:
+    to = to_checksum_address(address)
+    data = w3.eth.call({"to": to, "data": HexBytes(encode_call(contract, function, *arguments))})
+    return decode_result(contract, function, bytes(data))
 
 
 def check_deployment(w3: Web3, deployment: Deployment) -> list[Check]:
@@ -138,8 +250,10 @@ def check_deployment(w3: Web3, deployment: Deployment) -> list[Check]:
                 f"配備先はチェーン {deployment.chain_id} ですが、接続先は {w3.eth.chain_id} です",
             )
         ]
-    ours = [name for name in artifacts.CONTRACTS if name != "DevYen" or deployment.yen_is_ours]
-    checks = [_check_code(w3, name, deployment.address_of(name)) for name in ours]
+    checks = [_check_code(w3, name, address) for name, address in deployment.contracts.items()]
+    if checks[0].status == "passed":
+        desk = str(_asked(w3, "CreditRegistry", deployment.registry, "desk"))
+        checks.insert(1, _check_code(w3, deployment.desk, desk))
     if all(check.status == "passed" for check in checks):
         checks.append(_check_links(w3, deployment))
     return checks
@@ -147,19 +261,33 @@ def check_deployment(w3: Web3, deployment: Deployment) -> list[Check]:
 
 def _check_links(w3: Web3, deployment: Deployment) -> Check:
     # The addresses a contract was built with are among what `masked` hides, so they are asked for.
-    def linked(name: str) -> str:
-        data = w3.eth.call(
-            {"to": to_checksum_address(deployment.sale), "data": encode_call("CreditSale", name)}
-        )
-        return str(decode_result("CreditSale", name, bytes(data)))
-
-    return compared(
-        "chain.links",
+    links = [
+        (deployment.registry, "CreditSale", deployment.sale, "registry"),
+        (deployment.split, "CreditSale", deployment.sale, "split"),
+    ]
+    en, ja = (
         "the sale sells this registry's credits and pays into this split",
         "販売契約はこの登録簿のクレジットを売り、この分配契約に入金します",
-        f"{deployment.registry}, {deployment.split}",
-        f"{linked('registry')}, {linked('split')}",
     )
+    if deployment.court:
+        links += [
+            (deployment.registry, "ChallengeWindow", deployment.court, "registry"),
+            (deployment.yen, "ChallengeWindow", deployment.court, "token"),
+        ]
+        en += "; the court tries this registry's batches, with bonds in this yen"
+        ja += "。異議申立ての契約はこの登録簿のバッチを扱い、保証金はこの円です"
+    if deployment.predecessor:
+        links.append((deployment.predecessor, "SuccessorRegistry", deployment.registry, "predecessor"))
+        en += "; the registry follows the one it should"
+        ja += "。この登録簿の前身は記載どおりです"
+    wanted = [address for address, *_ in links]
+    found = [str(_asked(w3, contract, at, name)) for _, contract, at, name in links]
+    if deployment.court:
+        court = _asked(
+            w3, "CreditRegistry", deployment.registry, "hasRole", role_hash("COURT_ROLE"), deployment.court
+        )
+        wanted, found = [*wanted, "COURT_ROLE"], [*found, "COURT_ROLE" if court else "no COURT_ROLE"]
+    return compared("chain.links", en, ja, ", ".join(wanted), ", ".join(found))
 
 
 def _check_code(w3: Web3, contract: str, address: str) -> Check:

@@ -8,23 +8,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from registry.abi import decode_log, event_of_topic
-
-
-@dataclass(frozen=True)
-class Event:
-    """Where and when an event happened. `block_time` in unix seconds."""
-
-    block: int
-    log_index: int
-    tx_hash: str
-    block_time: int
-
-    contract: ClassVar[str]
-
-    def to_doc(self) -> dict[str, Any]:
-        """Plain document with the event's name under ``event``; bytes and token ids as 0x-hex text."""
-        values = {field.name: _plain(field.name, getattr(self, field.name)) for field in fields(self)}
-        return {"event": type(self).__name__, **values}
+from registry.court_events import COURT_EVENTS, BatchAnnulled, BatchFrozen, BatchThawed, SerialsEnded
+from registry.eventbase import Event as Event
 
 
 @dataclass(frozen=True)
@@ -185,6 +170,7 @@ class Deposited(Event):
     """Revenue came in, in base units of the token. ``payer`` is the contract's ``from``."""
 
     contract: ClassVar[str] = "RevenueSplit"
+    renamed: ClassVar[dict[str, str]] = {"from": "payer"}
     project_id: bytes
     token: str
     payer: str
@@ -220,9 +206,9 @@ EVENTS: Mapping[str, type[Event]] = {
         SharesSet,
         Deposited,
         Claimed,
+        *COURT_EVENTS,
     )
 }
-_RENAMED = {"from": "payer"}
 
 
 def decode_event(contract: str, log: Mapping[str, Any], block_time: int) -> Event | None:
@@ -238,7 +224,7 @@ def decode_event(contract: str, log: Mapping[str, Any], block_time: int) -> Even
         log_index=int(log["logIndex"]),
         tx_hash="0x" + bytes(log["transactionHash"]).hex(),
         block_time=block_time,
-        **{_RENAMED.get(name, _snake(name)): value for name, value in arguments.items()},
+        **{kind.renamed.get(name, _snake(name)): value for name, value in arguments.items()},
     )
 
 
@@ -251,6 +237,24 @@ def retirements(events: Iterable[Event]) -> list[Retired]:
     ]
 
 
+def serials_of(events: Iterable[Event], certificate_id: int) -> tuple[int, int] | None:
+    """Serial numbers ``[first, end)`` of their batch that a certificate has used up; None where none were told."""
+    for event in events:
+        if isinstance(event, SerialsEnded) and certificate_id and event.certificate_id == certificate_id:
+            return event.first, event.end
+    return None
+
+
+def standing_of(events: Iterable[Event], token_id: int) -> str:
+    """``"challenged"`` or ``"annulled"`` where the last word on a batch says so, else ``""``."""
+    said: dict[type[Event], str] = {BatchFrozen: "challenged", BatchThawed: "", BatchAnnulled: "annulled"}
+    last = ""
+    for event in events:
+        if type(event) in said and getattr(event, "id", None) == token_id:
+            last = said[type(event)]
+    return last
+
+
 def event_from_doc(doc: Mapping[str, Any]) -> Event:
     """Inverse of `Event.to_doc`."""
     kind = EVENTS[doc["event"]]
@@ -260,15 +264,6 @@ def event_from_doc(doc: Mapping[str, Any]) -> Event:
 
 def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: "_" + match[1].lower(), name)
-
-
-def _plain(name: str, value: Any) -> Any:
-    if isinstance(value, bytes):
-        return "0x" + value.hex()
-    if isinstance(value, tuple):
-        return [_plain(name, one) for one in value]
-    # A token id has 256 bits; JSON readers elsewhere keep 53.
-    return f"0x{value:064x}" if name == "id" else value
 
 
 def _unplain(kind: str, name: str, value: Any) -> Any:

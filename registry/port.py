@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from eth_utils.address import to_checksum_address
-from web3 import Web3
 
-from models.errors import SatoyamaError
-from registry.abi import encode_call
 from registry.claimstruct import ClaimStruct
-from registry.deploy import Deployment
-from registry.events import Event, Listed, Retired, Reversed, Sold, decode_event, retirements
-from registry.sender import Mined, Sender, SignedTx
+from registry.court import CourtPort
+from registry.events import Listed, Retired, Reversed, Sold, retirements
+from registry.moving import MovePort
+from registry.portbase import PortError as PortError
+from registry.portbase import only
+from registry.sender import Mined, SignedTx
 from registry.signer import Signer
-from registry.views import SHARES, ChainViews
+from registry.views import SHARES
 
-E = TypeVar("E", bound=Event)
 _DOMAIN = [
     {"name": "name", "type": "string"},
     {"name": "version", "type": "string"},
@@ -33,10 +32,6 @@ _PERMIT = [
     {"name": "nonce", "type": "uint256"},
     {"name": "deadline", "type": "uint256"},
 ]
-
-
-class PortError(SatoyamaError):
-    """A call that the port refuses before it asks the chain."""
 
 
 @dataclass(frozen=True)
@@ -61,58 +56,12 @@ class Retirement:
         return (self.beneficiary, self.purpose, country, self.consumption_start, self.consumption_end)
 
 
-class ChainPort(ChainViews):
+class ChainPort(CourtPort, MovePort):
     """The deployed contracts over one web3 connection.
 
     Every sending method builds, signs, sends and waits for the receipt, and raises `ChainRefused`, with the contract's
     error decoded, where the chain says no.
-
-    Parameters
-    ----------
-    confirmations : int
-        Blocks, its own included, after which a transaction counts as final (`registry.chain.ChainConfig`).
     """
-
-    def __init__(self, w3: Web3, deployment: Deployment, *, confirmations: int = 1) -> None:
-        super().__init__(w3, deployment)
-        self.confirmations = confirmations
-        self.sender = Sender(w3)
-        if self.sender.chain_id != deployment.chain_id:
-            raise PortError(
-                en=f"The contracts are on chain {deployment.chain_id}, the connection is to chain "
-                f"{self.sender.chain_id}. Correct the chain's address.",
-                ja=f"契約はチェーン {deployment.chain_id} にありますが、接続先は {self.sender.chain_id} です。接続先を直してください。",
-            )
-
-    @property
-    def chain_id(self) -> int:
-        """Chain id of the connection."""
-        return self.sender.chain_id
-
-    def _prepare(self, account: Signer, contract: str, function: str, *arguments: Any) -> SignedTx:
-        data = encode_call(contract, function, *arguments)
-        return self.sender.prepare(account, function, self.deployment.address_of(contract), data)
-
-    def _send(self, account: Signer, contract: str, function: str, *arguments: Any) -> Mined:
-        data = encode_call(contract, function, *arguments)
-        return self.sender.transact(account, function, self.deployment.address_of(contract), data)
-
-    def final_block(self) -> int:
-        """The newest block that is as deep as `confirmations` asks for; -1 if the chain is not that long yet."""
-        return self.head()[0] + 1 - self.confirmations
-
-    def events_of(self, mined: Mined) -> list[Event]:
-        """Events of one transaction."""
-        by_address = {
-            self.deployment.address_of(name): name
-            for name in ("CreditRegistry", "CreditSale", "RevenueSplit")
-        }
-        decoded = (
-            decode_event(by_address[log["address"]], log, self.time_of_log(log))
-            for log in mined.logs
-            if log["address"] in by_address
-        )
-        return [event for event in decoded if event is not None]
 
     def send_gas(self, account: Signer, to: str, wei: int) -> Mined:
         """Give an account of the chain's own coin to pay gas with."""
@@ -153,21 +102,21 @@ class ChainPort(ChainViews):
     def retire(self, account: Signer, token_id: int, kg: int, retirement: Retirement) -> Retired:
         """Burn own credits; the event given back is the certificate."""
         mined = self._send(account, "CreditRegistry", "retire", token_id, kg, retirement.to_tuple())
-        return _only(self.events_of(mined), Retired)
+        return only(self.events_of(mined), Retired)
 
     def retire_for(
         self, operator: Signer, account: str, token_id: int, kg: int, retirement: Retirement
     ) -> Retired:
         """Burn another account's credits with its approval."""
         arguments = (account, token_id, kg, retirement.to_tuple())
-        return _only(self.events_of(self._send(operator, "CreditRegistry", "retireFor", *arguments)), Retired)
+        return only(self.events_of(self._send(operator, "CreditRegistry", "retireFor", *arguments)), Retired)
 
     def reverse(
         self, account: Signer, project: bytes, token_ids: Sequence[int], kg: int, reason_digest: bytes
     ) -> Reversed:
         """Record a loss (guardian or verifier): burns the buffer of the named batches, publishes what is not covered."""
         arguments = (project, list(token_ids), kg, reason_digest)
-        return _only(self.events_of(self._send(account, "CreditRegistry", "reverse", *arguments)), Reversed)
+        return only(self.events_of(self._send(account, "CreditRegistry", "reverse", *arguments)), Reversed)
 
     def pause(self, guardian: Signer, project: bytes) -> Mined:
         """Stop issues and transfers of a project."""
@@ -195,7 +144,7 @@ class ChainPort(ChainViews):
         if not approved:
             self.approve_operator(seller, self.deployment.sale)
         arguments = (token_id, kg, self.deployment.yen, price_per_tonne)
-        return _only(self.events_of(self._send(seller, "CreditSale", "list", *arguments)), Listed)
+        return only(self.events_of(self._send(seller, "CreditSale", "list", *arguments)), Listed)
 
     def cancel(self, seller: Signer, listing_id: int) -> Mined:
         """Take back what is unsold."""
@@ -208,7 +157,7 @@ class ChainPort(ChainViews):
         cost = self.quote(listing_id, kg) if max_cost is None else max_cost
         self._send(buyer, "DevYen", "approve", self.deployment.sale, cost)
         mined = self._send(buyer, "CreditSale", "buy", listing_id, kg, cost, deadline)
-        return _only(self.events_of(mined), Sold)
+        return only(self.events_of(mined), Sold)
 
     def buy_with_permit(
         self, buyer: Signer, listing_id: int, kg: int, *, max_cost: int | None = None, deadline: int
@@ -217,7 +166,7 @@ class ChainPort(ChainViews):
         cost = self.quote(listing_id, kg) if max_cost is None else max_cost
         v, r, s = self.sign_permit(buyer, cost, deadline)
         arguments = (listing_id, kg, cost, deadline, v, r, s)
-        return _only(self.events_of(self._send(buyer, "CreditSale", "buyWithPermit", *arguments)), Sold)
+        return only(self.events_of(self._send(buyer, "CreditSale", "buyWithPermit", *arguments)), Sold)
 
     def buy_and_retire(
         self,
@@ -234,7 +183,7 @@ class ChainPort(ChainViews):
         v, r, s = self.sign_permit(buyer, cost, deadline)
         arguments = (listing_id, kg, cost, deadline, v, r, s, retirement.to_tuple())
         events = self.events_of(self._send(buyer, "CreditSale", "buyAndRetireWithPermit", *arguments))
-        return _only(events, Sold), _only(retirements(events), Retired)
+        return only(events, Sold), only(retirements(events), Retired)
 
     def sign_permit(self, owner: Signer, value: int, deadline: int) -> tuple[int, bytes, bytes]:
         """EIP-2612 signature that lets the sale contract take `value` base units of yen."""
@@ -304,10 +253,3 @@ class ChainPort(ChainViews):
     def claim_for(self, account: Signer, project: bytes, payee: str) -> Mined:
         """Pay a payee what is due; anyone may ask, the money goes to the payee."""
         return self._send(account, "RevenueSplit", "claimFor", project, self.deployment.yen, payee)
-
-
-def _only(events: Sequence[Event], kind: type[E]) -> E:
-    found = [event for event in events if isinstance(event, kind)]
-    if len(found) != 1:
-        raise LookupError(f"expected one {kind.__name__} event in the transaction, found {len(found)}")
-    return found[0]

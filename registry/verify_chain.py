@@ -10,13 +10,15 @@ from web3 import Web3
 
 from registry.checks import Check, compared
 from registry.claimstruct import ClaimStruct
+from registry.court_events import SerialsEnded
 from registry.deploy import check_deployment
-from registry.events import BatchIssued, Retired, Reversed
+from registry.events import BatchIssued, Event, Retired, Reversed
 from registry.plan_anchor import check_plan
 from registry.port import ChainPort
 from registry.refusals import ChainRefused
 from registry.treasury import StatementMismatch, statement
-from registry.views import BatchInfo, IssueCall
+from registry.verify_court import check_standing
+from registry.views import BatchInfo, BatchState, IssueCall
 
 _EIP1271_MAGIC = bytes.fromhex("1626ba7e")
 
@@ -42,8 +44,10 @@ def check_chain(port: ChainPort, expected: ClaimStruct) -> list[Check]:
         failed = Check(
             "chain.batch",
             "failed",
-            f"batch 0x{expected.batch_id.hex()} is not on chain {port.chain_id}",
-            f"バッチ 0x{expected.batch_id.hex()} はチェーン {port.chain_id} にありません",
+            f"batch 0x{expected.batch_id.hex()} was not issued by registry {port.deployment.registry} on chain {port.chain_id}"
+            + (f"; the registry before it was {before}" if (before := port.deployment.predecessor) else ""),
+            f"バッチ 0x{expected.batch_id.hex()} はチェーン {port.chain_id} の登録簿 {port.deployment.registry} で発行されていません"
+            + (f"（前の登録簿は {before}）" if before else ""),
         )
         return [*checks, failed, *_not_made()]
     found = Check(
@@ -61,6 +65,7 @@ def check_chain(port: ChainPort, expected: ClaimStruct) -> list[Check]:
         lambda: _plots(port, expected, event),
         lambda: _figures(port, expected, event, batch),
         lambda: _supply(port, event, batch),
+        lambda: check_standing(port, event, batch),
         lambda: _money(port, event),
     )
     return [*checks, found, *(check for part in parts for check in part())]
@@ -79,6 +84,7 @@ _LATER = (
     ("chain.kg", "kilograms", "キログラム"),
     ("chain.buffer", "buffer", "バッファー"),
     ("chain.supply", "supply and retirements", "残高と無効化"),
+    ("chain.challenge", "challenge, annulment or move", "異議・取消・移行"),
     ("chain.money", "money", "収支"),
 )
 
@@ -255,7 +261,8 @@ def _figures(port: ChainPort, expected: ClaimStruct, event: BatchIssued, batch: 
         event.estimate_kg, event.standard_error_kg, event.deduction_kg, event.gross_kg, event.buffer_kg
     )
     held = port.balance(port.deployment.registry, event.id)
-    left = batch.buffer_issued_kg - batch.buffer_burned_kg
+    out = port.batch_state(event.id).buffer_out_kg
+    left = batch.buffer_issued_kg - batch.buffer_burned_kg - out
     stored = (batch.gross_kg, batch.buffer_issued_kg) == (expected.gross_kg, expected.buffer_kg)
     buffer_ok = stored and held == left
     return [
@@ -263,8 +270,10 @@ def _figures(port: ChainPort, expected: ClaimStruct, event: BatchIssued, batch: 
         Check(
             "chain.buffer",
             "passed" if buffer_ok else "failed",
-            f"buffer holds {held} kg: {batch.buffer_issued_kg} put in, {batch.buffer_burned_kg} used for reversals",
-            f"バッファー残高 {held} kg(拠出 {batch.buffer_issued_kg}、反転に使用 {batch.buffer_burned_kg})",
+            f"buffer holds {held} kg: {batch.buffer_issued_kg} put in, {batch.buffer_burned_kg} used for reversals"
+            + (f", {out} released, annulled or handed to a successor" if out else ""),
+            f"バッファー残高 {held} kg(拠出 {batch.buffer_issued_kg}、反転に使用 {batch.buffer_burned_kg}"
+            + (f"、解放・取消・移行 {out})" if out else ")"),
         ),
     ]
 
@@ -274,19 +283,40 @@ def _supply(port: ChainPort, event: BatchIssued, batch: BatchInfo) -> list[Check
     retired = sum(e.kg for e in events if isinstance(e, Retired) and e.id == event.id)
     count = sum(1 for e in events if isinstance(e, Retired) and e.id == event.id)
     supply = port.total_supply(event.id)
-    right = retired == batch.retired_kg and supply == batch.gross_kg - retired - batch.buffer_burned_kg
+    state = port.batch_state(event.id)
+    gone = state.gone_kg
+    right = (
+        retired == batch.retired_kg
+        and supply == batch.gross_kg - retired - batch.buffer_burned_kg - gone
+        and _serials_fit(events, event.id, retired, state)
+    )
     reversals = [e for e in events if isinstance(e, Reversed) and e.project_id == event.project_id]
     deficit = reversals[-1].deficit_kg if reversals else 0
     return [
         Check(
             "chain.supply",
             "passed" if right else "failed",
-            f"{batch.gross_kg} kg issued, {retired} kg retired in {count} certificates, {supply} kg exist; "
+            f"{batch.gross_kg} kg issued, {retired} kg retired in {count} certificates, {supply} kg exist"
+            + (f", {gone} kg ended otherwise" if gone else "")
+            + f"; serials below {state.serial_next} have ended, none twice; "
             f"{len(reversals)} reversals recorded in the project (last deficit {deficit} kg)",
-            f"発行 {batch.gross_kg} kg、無効化 {retired} kg(証書 {count} 通)、現存 {supply} kg。"
+            f"発行 {batch.gross_kg} kg、無効化 {retired} kg(証書 {count} 通)、現存 {supply} kg"
+            + (f"、その他の終了 {gone} kg" if gone else "")
+            + f"。通し番号 {state.serial_next} 未満は使用済みで重複なし。"
             f"プロジェクトの反転記録 {len(reversals)} 件(直近の不足 {deficit} kg)",
         )
     ]
+
+
+def _serials_fit(events: Sequence[Event], token_id: int, retired: int, state: BatchState) -> bool:
+    """No serial was told twice, and those on certificates add up to what was retired.
+
+    Gaps are no fault: buffer that a successor took over, and an annulment, end serials without telling them.
+    """
+    ranges = [e for e in events if isinstance(e, SerialsEnded) and e.id == token_id]
+    told = sum(e.end - e.first for e in ranges if e.certificate_id)
+    bounds = [0, *(bound for e in ranges for bound in (e.first, e.end)), state.serial_next]
+    return told == retired and bounds == sorted(bounds)
 
 
 def _money(port: ChainPort, event: BatchIssued) -> list[Check]:

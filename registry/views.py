@@ -19,7 +19,7 @@ from registry.sender import revert_data
 
 LOG_SPAN_BLOCKS = 10_000
 SHARES = 1_000_000
-_CONTRACTS = ("CreditRegistry", "CreditSale", "RevenueSplit")
+_CONTRACTS = ("CreditRegistry", "CreditSale", "RevenueSplit", "ChallengeWindow")
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,43 @@ class BatchInfo:
     buffer_burned_kg: int
     retired_kg: int
     supply_kg: int
+
+
+@dataclass(frozen=True)
+class BatchState:
+    """What became of a batch beyond `BatchInfo`, kilograms CO2e.
+
+    Serial numbers run from 0 to the gross: ``[0, serial_next)`` has ended, ``[serial_next, serial_end)`` lives, and what is
+    above is reversed.
+    """
+
+    frozen: bool
+    annulled: bool
+    buffer_out_kg: int
+    gone_kg: int
+    serial_next: int
+    serial_end: int
+
+
+@dataclass(frozen=True)
+class Closing:
+    """When a project closes here (unix seconds; 0: never), its batches under challenge, and whether a successor may take it."""
+
+    closes_at: int
+    frozen: int
+    settled: bool
+
+
+@dataclass(frozen=True)
+class Migration:
+    """The registry that follows, and from when on (unix seconds) that is final; no address where none is announced."""
+
+    successor: str
+    since: int
+
+    @property
+    def announced(self) -> bool:
+        return int(self.successor, 16) != 0
 
 
 @dataclass(frozen=True)
@@ -149,6 +186,18 @@ class ChainViews:
             if error.name == "Batch_Unknown":
                 return None
             raise
+
+    def batch_state(self, token_id: int) -> BatchState:
+        """Challenge, annulment and serial numbers of a batch; ChainRefused where there is none."""
+        return BatchState(*self.view("CreditRegistry", "batchState", token_id))
+
+    def closing(self, project: bytes) -> Closing:
+        """When a project closes here, and whether it may be taken over."""
+        return Closing(*self.view("CreditRegistry", "closing", project))
+
+    def migration(self) -> Migration:
+        """The registry that follows this one, if one is announced."""
+        return Migration(*self.view("CreditRegistry", "migration"))
 
     def spent_until(self, plot_key: bytes) -> int:
         """Day (since 1970-01-01) until which, not including it, a plot is credited; 0 if never."""
@@ -259,10 +308,15 @@ class ChainViews:
 
     # Events
 
+    @property
+    def with_events(self) -> list[str]:
+        """The contracts whose events are of interest here."""
+        return [name for name in _CONTRACTS if name != "ChallengeWindow" or self.deployment.court]
+
     def events(self, from_block: int | None = None, to_block: int | None = None) -> list[Event]:
-        """Events of the registry, sale and split in chain order, from the deployment on unless said otherwise."""
+        """Events of the registry, sale, split and court in chain order, from the deployment on unless said otherwise."""
         start = self.deployment.block if from_block is None else max(from_block, self.deployment.block)
-        return list(self._logs(_CONTRACTS, start, to_block, None, None))
+        return list(self._logs(self.with_events, start, to_block, None, None))
 
     def _logs(
         self,

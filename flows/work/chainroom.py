@@ -16,7 +16,6 @@ from flows.work.projects import definition_of_project, plan_of, project_ids
 from models.errors import SatoyamaError
 from mrv.credits import method_digest
 from mrv.results import History
-from registry import artifacts
 from registry.accounts import Accounts
 from registry.chain import ChainConfig, connect, create_embedded
 from registry.claimstruct import digest_of, project_key
@@ -134,7 +133,7 @@ def open_port(ws: Workspace) -> ChainPort:
     deployed = deployment(ws)
     config = chain_config(ws)
     w3 = connect(config)
-    ours = {name: artifacts.load(name).digest for name in artifacts.CONTRACTS}
+    ours = deployed.built()
     if dict(deployed.artifact_digests) != ours:
         wrong = [c.name.rpartition(".")[2] for c in check_deployment(w3, deployed) if c.status != "passed"]
         if wrong:

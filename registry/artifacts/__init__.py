@@ -9,7 +9,16 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-CONTRACTS = ("CreditRegistry", "CreditSale", "RevenueSplit", "DevYen")
+CONTRACTS = (
+    "CreditRegistry",
+    "RegistryDesk",
+    "SuccessorRegistry",
+    "SuccessorDesk",
+    "CreditSale",
+    "RevenueSplit",
+    "ChallengeWindow",
+    "DevYen",
+)
 
 
 @dataclass(frozen=True)

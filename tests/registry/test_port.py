@@ -11,6 +11,7 @@ import pytest
 from eth_account import Account
 
 from registry.chain import ChainConfig, connect
+from registry.court_events import SerialsEnded
 from registry.deploy import Deployment, Roles, check_deployment, deploy
 from registry.events import (
     BatchIssued,
@@ -84,7 +85,7 @@ def test_events_tell_the_same_story_with_block_and_time(world: World) -> None:
     port.retire(world["buyer"], batch.id, 100, FOR_TARO)
     port.claim_for(world["admin"], world.project, world["admin"].address)
     events = port.events(start)
-    kinds = [SharesSet, BatchIssued, Listed, Sold, Deposited, Retired, Claimed]
+    kinds = [SharesSet, BatchIssued, Listed, Sold, Deposited, SerialsEnded, Retired, Claimed]
     assert [type(event) for event in events] == kinds
     for event in events:
         assert event.block_time == port.block_time(event.block)
@@ -111,8 +112,8 @@ def test_credits_are_bought_and_retired_in_one_transaction_and_the_certificate_i
     assert port.balance(buyer.address, batch.id) == 0
     assert port.total_supply(batch.id) == 9_000 - 777
     tx = [e for e in port.events() if e.tx_hash == sold.tx_hash]
-    assert [type(e) for e in tx] == [Sold, Deposited, Retired, RetiredForBuyer]
-    assert tx[2].account == port.deployment.sale, "as the registry has it"  # type: ignore[attr-defined]  # a Retired
+    assert [type(e) for e in tx] == [Sold, Deposited, SerialsEnded, Retired, RetiredForBuyer]
+    assert tx[3].account == port.deployment.sale, "as the registry has it"  # type: ignore[attr-defined]  # a Retired
     assert retirements(tx) == [retired]
     assert all(event_from_doc(event.to_doc()) == event for event in tx)
 
@@ -330,7 +331,7 @@ def test_a_refusal_survives_being_sent_to_another_process() -> None:
 
 def test_the_deployed_code_is_the_published_one_and_a_swapped_address_shows(chain: Chain) -> None:
     port = chain.port
-    assert [check.status for check in check_deployment(port.w3, port.deployment)] == ["passed"] * 5
+    assert [check.status for check in check_deployment(port.w3, port.deployment)] == ["passed"] * 7
     swapped = replace(port.deployment, split=port.deployment.sale)
     statuses = {check.name: check.status for check in check_deployment(port.w3, swapped)}
     assert statuses["chain.code.RevenueSplit"] == "failed" and statuses["chain.code.CreditSale"] == "passed"

@@ -43,7 +43,7 @@ def failed(checks: list[Check]) -> set[str]:
 def test_a_true_claim_passes_every_check_and_says_what_was_found(world: World, issued: ClaimStruct) -> None:
     checks = check_chain(world.port, issued)
     assert failed(checks) == set() and all_passed(checks)
-    assert len({check.name for check in checks}) == len(checks) == 19
+    assert len({check.name for check in checks}) == len(checks) == 22
     text = {check.name: check.detail_en for check in checks}
     assert "40 kg retired in 1 certificates" in text["chain.supply"]
     assert "1790 kg: 1800 put in, 10 used" in text["chain.buffer"]
@@ -82,7 +82,7 @@ def test_a_batch_that_was_never_issued_fails_and_nothing_more_is_claimed(world: 
         "not_made",
     }
     assert not all_passed(checks)
-    assert sum(status == "not_made" for status in statuses.values()) == 13
+    assert sum(status == "not_made" for status in statuses.values()) == 14
 
 
 def test_a_contract_that_is_not_the_published_one_fails(world: World, issued: ClaimStruct) -> None:

@@ -21,6 +21,7 @@ from mrv.bundle import withhold
 from mrv.evidence import EVIDENCE_NAME, build_evidence
 from mrv.tables import load_tables
 from registry.claimstruct import ClaimStruct, digest_of, project_key
+from registry.plan_anchor import project_uri
 from registry.verify import verify
 from registry.verify_report import VerifyReport, render_check
 from tests.conftest import ROOT
@@ -308,7 +309,9 @@ def test_verification_needs_neither_chain_machine_nor_prefect_nor_database(hones
 def _issue(world: Any, small: Measured, evidence_doc: dict[str, Any]) -> None:
     claim = small.result.claim
     port = world.port
-    port.register_project(world["admin"], project_key(claim.project_id), digest_of(claim.method_digest), 100)
+    uri = project_uri(claim.project_id, digest_of(claim.plan_digest))
+    key, method = project_key(claim.project_id), digest_of(claim.method_digest)
+    port.register_project(world["admin"], key, method, 100, 0, uri)
     struct = ClaimStruct.from_claim(
         claim,
         content_root=evidence_doc["content_root"],

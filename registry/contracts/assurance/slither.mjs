@@ -15,9 +15,13 @@ function place({ elements: [first] }) {
 }
 
 const used = new Set();
+const times = new Map();
 let unexplained = 0;
 for (const finding of found.results.detectors ?? []) {
-  const where = place(finding);
+  // The second finding of a kind at a place is explained as "place #2".
+  const key = `${finding.check} ${place(finding)}`;
+  times.set(key, (times.get(key) ?? 0) + 1);
+  const where = place(finding) + (times.get(key) > 1 ? ` #${times.get(key)}` : "");
   if (allowed[finding.check]?.[where]) used.add(`${finding.check} ${where}`);
   else {
     unexplained += 1;

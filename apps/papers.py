@@ -57,6 +57,8 @@ class Certificate:
     ----------
     consumption_first, consumption_last : date or None
         First and last day of the emissions compensated (the chain holds the day after the last); None where not given.
+    serials : pair of int or None
+        First and last serial number of the batch, of a kilogram each; None where the chain tells none.
     """
 
     certificate_id: int
@@ -82,6 +84,12 @@ class Certificate:
     retired_at: datetime
     chain: ChainPlace
     simulated: bool
+    serials: tuple[int, int] | None = None
+
+    @property
+    def serials_text(self) -> str:
+        """Serial numbers as they are printed."""
+        return "–" if self.serials is None else f"{self.serials[0]:,} – {self.serials[1]:,}"
 
     @property
     def verify_command(self) -> str:
@@ -89,9 +97,15 @@ class Certificate:
 
 
 def certificate_of(
-    retired: Retired, issued: BatchIssued, claim: Claim, project: Project, chain: ChainPlace
+    retired: Retired,
+    issued: BatchIssued,
+    claim: Claim,
+    project: Project,
+    chain: ChainPlace,
+    *,
+    serials: tuple[int, int] | None = None,
 ) -> Certificate:
-    """The certificate of one retirement event."""
+    """The certificate of one retirement event; `serials` half-open, as the chain tells them."""
     if retired.id != issued.id:
         raise ValueError(f"expected a retirement of token {issued.id:#x}, got one of {retired.id:#x}")
     given = retired.consumption_end > retired.consumption_start
@@ -119,6 +133,7 @@ def certificate_of(
         retired_at=time_of_block(retired.block_time),
         chain=chain,
         simulated=claim.simulated or project.simulated,
+        serials=None if serials is None else (serials[0], serials[1] - 1),
     )
 
 

@@ -145,6 +145,7 @@ def _certificate_facts(c: Certificate) -> list[tuple[Text, str]]:
         ),
         (Text("Methodology", "方法論"), c.method),
         (Text("Batch", "バッチ"), c.batch_id),
+        (Text("Serial numbers in the batch", "バッチ内の通し番号"), c.serials_text),
         (Text("Evidence root", "証拠ルート"), c.evidence_root),
         (Text("Transaction", "取引"), c.tx_hash),
         (

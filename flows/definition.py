@@ -18,6 +18,7 @@ from registry.shares import BASES, Basis
 
 BANK_ROLE = "bank_payouts"
 SHARES = 1_000_000
+MAX_CHALLENGE_WINDOW_S = 365 * 86_400  # the registry's own bound
 MAX_SHARE_DELAY_DAYS = 180  # the split contract's own bound
 _PLAN_DEFAULTS: dict[str, Any] = {
     "first_survey_id": "",
@@ -183,6 +184,9 @@ def definition_of(doc: Mapping[str, Any], file: Path) -> ProjectDefinition:
     payees = tuple(_payee(p, file) for p in doc.get("payees", ()))
     _check_shares(payees, file)
     window = doc.get("chain", {}).get("challenge_window_s", 0)
+    if type(window) is not int or not 0 <= window <= MAX_CHALLENGE_WINDOW_S:
+        expected = f"[chain] challenge_window_s = 0..{MAX_CHALLENGE_WINDOW_S}"
+        raise _wrong(file, expected, expected, repr(window))
     model = None
     if "canopy_model" in doc:
         _check_fields(doc["canopy_model"], CanopyModel, "[canopy_model]", file)

@@ -114,12 +114,15 @@ def batch_id(project_id: str, method: str, start: str, end: str) -> str:
 
 
 def _may_be(history: History, change: Change) -> bool:
-    """Whether a chain can hold this history: the period goes on where the last one ended, and began after the first survey."""
+    """Whether a chain can hold this history: the period goes on where the last one ended, and began after the first survey.
+
+    Nothing issued up to a day that is credited: a batch was annulled; its period stays spent and the next claim counts anew.
+    """
     if not 0 <= history.compensated_kg <= history.gross_issued_kg:
         return False
     if history.last_end is None:
         return history.gross_issued_kg == 0
-    return history.gross_issued_kg > 0 and change.start < history.last_end
+    return change.start < history.last_end
 
 
 def _reasons(

@@ -65,7 +65,7 @@ class Deployment:
     ----------
     chain_id : int
     block : int
-        Block of the registry's creation; nothing of interest lies before it.
+        Block of the first registry's creation; nothing of interest lies before it.
     registry, sale, split, yen : str
         Checksum addresses. `yen` is the ERC-20 that sales ask for.
     yen_is_ours : bool
@@ -216,14 +216,14 @@ def deploy_successor(
     Nothing moves by this: the registry before must announce it (`registry.moving.MovePort.announce_migration`).
     """
     crew = _Crew(w3, admin)
-    registry, block = crew.create("SuccessorRegistry", admin.address, before.registry)
+    registry, _ = crew.create("SuccessorRegistry", admin.address, before.registry)
     sale, _ = crew.create("CreditSale", admin.address, registry, before.split)
     crew.give_roles(registry, sale, roles)
     crew.allow_yen("CreditSale", sale, before.yen)
     court = crew.court(registry, before.yen, terms or CourtTerms())
     made = replace(
+        # Its block stays: the split's money was there before this registry was.
         before,
-        block=block,
         registry=registry,
         sale=sale,
         artifact_digests={},

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from apps.cli.buyer import verify
+from apps.cli.disputes import challenge
 from apps.cli.market import buy, retire, reverse, sell, statement
+from apps.cli.moving import buffer, migrate
 from apps.cli.payouts import payout
 from apps.cli.runs import approve, claim, flows, issue, measure, settle, watch
 from apps.cli.say import Plain, Session
@@ -57,6 +59,9 @@ for command in (
     buy,
     retire,
     reverse,
+    challenge,
+    buffer,
+    migrate,
     statement,
     settle,
     payout,

@@ -49,7 +49,7 @@ def verify(
             from flows import work
 
             bundle = work.evidence_to(session.open(), target, Path(folder) / "evidence.zip")
-        port = None if no_chain else _port(session, rpc, deployment)
+        port = None if no_chain else _port(session, rpc, deployment, bundle)
 
         def tell(check: Check) -> None:
             if not session.as_json:
@@ -63,11 +63,18 @@ def verify(
         click.get_current_context().exit(REFUSED)
 
 
-def _port(session: Session, rpc: str | None, deployment: Path | None) -> ChainPort:
+def _port(session: Session, rpc: str | None, deployment: Path | None, bundle: Path) -> ChainPort:
     if rpc is None:
         from flows import work
+        from flows.work import chainroom, successor
 
-        return work.open_port(session.open())
+        ws = session.open()
+        if not chainroom.past_deployments(ws):
+            return work.open_port(ws)
+        from mrv.bundle import Bundle
+
+        with Bundle(bundle) as opened:
+            return successor.port_that_issued(ws, opened.claim().batch_id)
     import json
 
     from models.errors import SatoyamaError

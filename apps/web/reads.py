@@ -32,14 +32,16 @@ from models.errors import SatoyamaError
 from mrv.project import MonitoringPlan
 from mrv.results import Change, Claim, change_from_doc
 from registry.claimstruct import project_key
-from registry.events import BatchIssued, Event, Reversed, Sold, retirements
+from registry.events import BatchIssued, Event, Reversed, Sold, retirements, serials_of, standing_of
 from registry.treasury import make_statement
 
-State = Literal["claimed", "approved", "issued"]
+State = Literal["claimed", "approved", "issued", "challenged", "annulled"]
 STATES: dict[State, Text] = {
     "claimed": Text("claimed, not yet checked", "申請済み（検証前）"),
     "approved": Text("checked, not yet issued", "検証済み（発行前）"),
     "issued": Text("issued", "発行済み"),
+    "challenged": Text("issued, now under challenge", "発行済み（異議の審査中）"),
+    "annulled": Text("annulled after a challenge", "異議により取消し"),
 }
 REFRESH_S = 10.0
 DEV_TOKEN = ("dJPY", 6)
@@ -58,7 +60,7 @@ class BatchPage:
     ----------
     batch_id : str
         Hex digits without prefix; the page's address.
-    state : {"claimed", "approved", "issued"}
+    state : {"claimed", "approved", "issued", "challenged", "annulled"}
     bundle_size : int
         Bytes of ``evidence.zip``.
     issued_at, issued_block, issued_tx : None until issued
@@ -118,7 +120,12 @@ class BatchPage:
             "retired_kg": self.holdings.retired_kg,
             "sold_kg": self.holdings.sold_kg,
             "retirements": [
-                {"certificate_id": c.certificate_id, "kg": c.kg, "beneficiary": c.beneficiary}
+                {
+                    "certificate_id": c.certificate_id,
+                    "kg": c.kg,
+                    "beneficiary": c.beneficiary,
+                    "serials": c.serials,
+                }
                 for c in self.retirements
             ],
             "read_at_block": None if self.chain is None else self.chain.block,
@@ -293,7 +300,8 @@ class Reader:
             If the chain has no such certificate.
         """
         events = self.events()
-        retired = next((e for e in retirements(events) if e.certificate_id == certificate_id), None)
+        # Where a co-op has moved, the present registry counts from 1 again; a number is looked for there first.
+        retired = next((e for e in reversed(retirements(events)) if e.certificate_id == certificate_id), None)
         issued = next(
             (e for e in events if isinstance(e, BatchIssued) and retired and e.id == retired.id), None
         )
@@ -305,7 +313,10 @@ class Reader:
         row = self.ws.catalogue.claim_row("0x" + issued.batch_id.hex())
         definition, chain = definition_of_project(self.ws, row.project_id), self.chain()
         assert chain is not None, "events were read, so the chain was"
-        return certificate_of(retired, issued, Claim.from_doc(row.doc), definition.project, chain)
+        serials = serials_of((e for e in events if e.tx_hash == retired.tx_hash), certificate_id)
+        return certificate_of(
+            retired, issued, Claim.from_doc(row.doc), definition.project, chain, serials=serials
+        )
 
     def statement(self, definition: ProjectDefinition, events: Sequence[Event]) -> StatementSheet | None:
         """Revenue of a project and where it went; None where no chain was read."""
@@ -341,7 +352,10 @@ class Reader:
         wanted = bytes.fromhex(bare(row.batch_id))
         issued = next((e for e in events if isinstance(e, BatchIssued) and e.batch_id == wanted), None)
         approval = approval_of(self.ws, row.claim_id)
-        return ("issued" if issued else "approved" if approval else "claimed"), issued, approval
+        if issued is None:
+            return ("approved" if approval else "claimed"), None, approval
+        known: dict[str, State] = {"challenged": "challenged", "annulled": "annulled"}
+        return known.get(standing_of(events, issued.id), "issued"), issued, approval
 
     def _certificates(
         self, events: Sequence[Event], issued: BatchIssued | None, claim: Claim, definition: ProjectDefinition
@@ -350,7 +364,12 @@ class Reader:
         if issued is None or chain is None:
             return ()
         ours = [e for e in retirements(events) if e.id == issued.id]
-        return tuple(certificate_of(e, issued, claim, definition.project, chain) for e in ours)
+        return tuple(
+            certificate_of(
+                e, issued, claim, definition.project, chain, serials=serials_of(events, e.certificate_id)
+            )
+            for e in ours
+        )
 
 
 def bare(digest: str) -> str:

@@ -39,6 +39,8 @@ def backup_chain(ws: Workspace, folder: Path) -> ChainSummary:
     deployed = chainroom.deployment(ws)
     made = backup(path, folder / CHAIN_FILE)
     (folder / DEPLOYMENT_FILE).write_text(json.dumps(deployed.to_doc(), indent=1))
+    for manifest in _other_manifests(ws.chain_folder):
+        shutil.copyfile(manifest, folder / manifest.name)
     return made
 
 
@@ -71,8 +73,18 @@ def restore_chain(ws: Workspace, folder: Path, *, replace: bool = False) -> Chai
     deployed = Deployment.from_doc(json.loads(beside.read_text()))
     restored = restore(folder / CHAIN_FILE, path, replace=replace)
     shutil.copyfile(beside, ws.chain_folder / DEPLOYMENT_FILE)
-    CatalogueEvents(ws.catalogue, ws.clock).forget(deployed.chain_id, deployed.registry)
+    for manifest in _other_manifests(ws.chain_folder):
+        manifest.unlink()
+    for manifest in _other_manifests(folder):
+        shutil.copyfile(manifest, ws.chain_folder / manifest.name)
+    for known in (*chainroom.past_deployments(ws), deployed):
+        CatalogueEvents(ws.catalogue, ws.clock).forget(known.chain_id, known.registry)
     return restored
+
+
+def _other_manifests(folder: Path) -> list[Path]:
+    """Of registries before, and of one that is to follow."""
+    return sorted([*folder.glob("deployment-*.json"), *folder.glob("successor.json")])
 
 
 def _embedded_file(ws: Workspace) -> Path:

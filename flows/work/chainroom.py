@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -19,12 +20,13 @@ from mrv.results import History
 from registry.accounts import Accounts
 from registry.chain import ChainConfig, connect, create_embedded
 from registry.claimstruct import digest_of, project_key
-from registry.deploy import Deployment, Roles, check_deployment, deploy
+from registry.deploy import CourtTerms, Deployment, Roles, check_deployment, deploy
 from registry.events import Event, event_from_doc
 from registry.issuance import REORG_HORIZON_BLOCKS
 from registry.plan_anchor import project_uri
 from registry.port import ChainPort
 from registry.refusals import ChainRefused
+from registry.signer import Signer
 
 ROLES = ("admin", "issuer", "verifier", "guardian", "seller", "buyer")
 PPM_PER_BPS = 100
@@ -69,13 +71,15 @@ def is_set_up(ws: Workspace) -> bool:
     return _deployment_file(ws).is_file()
 
 
-def set_up_chain(ws: Workspace, *, yen: str | None = None) -> Deployment:
+def set_up_chain(ws: Workspace, *, yen: str | None = None, terms: CourtTerms | None = None) -> Deployment:
     """Make what is missing: keys of all roles, the embedded chain, the contracts with their roles granted.
 
     Parameters
     ----------
     yen : str, optional
         Address of an existing yen stablecoin; without it the development yen (no value) is deployed.
+    terms : CourtTerms, optional
+        Bond, time and panel of challenges.
 
     Raises
     ------
@@ -95,15 +99,24 @@ def set_up_chain(ws: Workspace, *, yen: str | None = None) -> Deployment:
         w3 = create_embedded(_chain_file(ws), [account.address for account in role_of.values()])
     else:
         w3 = connect(config)
-    roles = Roles(
-        issuers=(role_of["issuer"].address,),
-        verifiers=(role_of["verifier"].address,),
-        guardians=(role_of["guardian"].address,),
-        sellers=(role_of["seller"].address,),
-    )
-    deployed = deploy(w3, role_of["admin"], roles, yen=yen)
-    write_whole(_deployment_file(ws), json.dumps(deployed.to_doc(), indent=1))
+    deployed = deploy(w3, role_of["admin"], roles_of(role_of), yen=yen, terms=terms)
+    record_deployment(ws, deployed)
     return deployed
+
+
+def record_deployment(ws: Workspace, deployed: Deployment) -> None:
+    """Let these be the workspace's contracts."""
+    write_whole(_deployment_file(ws), json.dumps(deployed.to_doc(), indent=1))
+
+
+def roles_of(keys: Mapping[str, Signer]) -> Roles:
+    """Who gets which role of the contracts."""
+    return Roles(
+        issuers=(keys["issuer"].address,),
+        verifiers=(keys["verifier"].address,),
+        guardians=(keys["guardian"].address,),
+        sellers=(keys["seller"].address,),
+    )
 
 
 def deployment(ws: Workspace) -> Deployment:
@@ -122,15 +135,20 @@ def deployment(ws: Workspace) -> Deployment:
     return Deployment.from_doc(json.loads(_deployment_file(ws).read_text()))
 
 
-def open_port(ws: Workspace) -> ChainPort:
+def open_port(ws: Workspace, deployed: Deployment | None = None) -> ChainPort:
     """The contracts on the workspace's chain.
+
+    Parameters
+    ----------
+    deployed : Deployment, optional
+        Other contracts there: a registry before, or the successor. The workspace's own by default.
 
     Raises
     ------
     OtherContracts
         If they are not the ones this program was built with: their answers would be misread.
     """
-    deployed = deployment(ws)
+    deployed = deployed or deployment(ws)
     config = chain_config(ws)
     w3 = connect(config)
     ours = deployed.built()
@@ -245,7 +263,10 @@ def index_events(ws: Workspace) -> int:
     The last blocks are read again, so that what a reorganised chain has dropped leaves the index; the embedded chain
     never reorganises.
     """
-    port = open_port(ws)
+    return sum(_index(ws, open_port(ws, one)) for one in (*past_deployments(ws), deployment(ws)))
+
+
+def _index(ws: Workspace, port: ChainPort) -> int:
     index = CatalogueEvents(ws.catalogue, ws.clock)
     chain_id, registry = port.chain_id, port.deployment.registry
     last, through = index.last_block(chain_id, registry), port.final_block()
@@ -256,10 +277,27 @@ def index_events(ws: Workspace) -> int:
 
 
 def indexed_events(ws: Workspace, *names: str) -> list[Event]:
-    """Events in the catalogue, of the given names or all, in chain order; needs no chain."""
-    deployed = deployment(ws)
-    rows = CatalogueEvents(ws.catalogue).events(deployed.chain_id, deployed.registry, *names)
-    return [event_from_doc(row.doc) for row in rows]
+    """Events in the catalogue, of the given names or all, in chain order, those of registries before included; needs no chain."""
+    index = CatalogueEvents(ws.catalogue)
+    found: dict[tuple[int, int], Event] = {}
+    for deployed in (*past_deployments(ws), deployment(ws)):
+        # The split is the same for all of them, so that its events come once each.
+        for row in index.events(deployed.chain_id, deployed.registry, *names):
+            event = event_from_doc(row.doc)
+            found[event.block, event.log_index] = event
+    return [found[place] for place in sorted(found)]
+
+
+def past_deployments(ws: Workspace) -> list[Deployment]:
+    """Contracts whose projects have gone over to the workspace's present registry, oldest first."""
+    files = ws.chain_folder.glob("deployment-*.json")
+    found = [Deployment.from_doc(json.loads(file.read_text())) for file in files]
+    after = {one.predecessor: one for one in found}
+    ordered, before = [], ""
+    while before in after:
+        ordered.append(after.pop(before))
+        before = ordered[-1].registry
+    return ordered
 
 
 def read_at(ws: Workspace) -> tuple[int, datetime] | None:

@@ -52,6 +52,14 @@ def test_only_what_exceeds_earlier_issues_is_claimed():
     assert later.period_start == date(2023, 10, 20)
 
 
+def test_after_an_annulment_the_next_claim_counts_from_the_start_though_its_period_goes_on():
+    # The chain then has nothing issued, and the annulled batch's period still spent.
+    whole = claim()
+    later = claim(history=History(0, 0, date(2023, 10, 20)))
+    assert (later.gross_kg, later.prior_gross_kg) == (whole.gross_kg, 0)
+    assert later.period_start == date(2023, 10, 20) and later.batch_id != whole.batch_id
+
+
 def test_splitting_a_time_into_two_claims_mints_no_more_than_one_claim():
     # the ratchet that a floor at zero per period would open
     up, down = (
@@ -111,7 +119,6 @@ def test_a_claim_survives_its_document():
 @pytest.mark.parametrize(
     "history",
     [
-        History(0, 0, date(2023, 10, 20)),
         History(10, 0, None),
         History(10, 20, date(2023, 10, 20)),
         History(-10, 0, None),

@@ -1,0 +1,203 @@
+"""Verbs of a dispute: challenge a batch with a bond, decide, vote, and take the bond back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from apps.cli.runs import newest_claim
+from apps.cli.say import Plain, Session
+
+if TYPE_CHECKING:
+    from registry.court import ChallengeInfo
+    from registry.court_events import Resolved
+
+_RULING = {
+    "upheld": ("upheld: the batch is annulled", "認容：バッチは取り消されました"),
+    "dismissed": ("dismissed: the batch lives", "却下：バッチは存続します"),
+    "expired": ("not decided in time: the batch is annulled", "期限内に決定なし：バッチは取り消されました"),
+}
+_batch_option = click.option("--batch", help="Batch id; the newest of the workspace by default.")
+_uphold_option = click.option(
+    "--uphold/--dismiss", "uphold", required=True, default=None, help="Annul the batch, or let it live."
+)
+
+
+@click.group(cls=Plain)
+def challenge() -> None:
+    """Challenge a batch whose kilograms you cannot reproduce, and decide challenges. 異議申立て"""
+
+
+@challenge.command("open")
+@_batch_option
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path),
+    help="Your own evidence bundle of the same inputs; its content root is posted.",
+)
+@click.option("--root", help="Or the content root itself (0x and 64 hex digits).")
+@click.option("--uri", default="", help="Where others find your bundle.")
+@click.option("--role", default="buyer", show_default=True, help="Whose key challenges, and pays the bond.")
+@click.pass_obj
+def open_one(
+    session: Session, batch: str | None, bundle: Path | None, root: str | None, uri: str, role: str
+) -> None:
+    """Say, with a bond, that the same inputs give another result; the batch is frozen until that is decided.
+
+    Approves and pays the bond. Run again, it pays nothing twice.
+
+    \b
+    Example: satoyama challenge open --bundle mine.zip --uri https://example.org/mine.zip
+    """
+    from flows.work import disputes
+    from registry.claimstruct import digest_of
+
+    if (bundle is None) == (root is None):
+        raise click.UsageError("Give --bundle or --root, one of them.")
+    other = disputes.content_root_of(bundle) if bundle is not None else digest_of(root or "")
+    opened = disputes.open_challenge(session.open(), batch or newest_claim(session), other, uri, role)
+    session.tell(
+        f"Challenge {opened.challenge_id}: bond {opened.bond:,} base units, to be decided before {_when(opened.deadline)}",
+        f"異議 {opened.challenge_id}: 保証金 {opened.bond:,} 単位、審査期限 {_when(opened.deadline)}",
+    )
+    session.result(opened.to_doc())
+
+
+@challenge.command()
+@click.argument("number", type=click.IntRange(min=1))
+@_uphold_option
+@click.option("--role", default="guardian", show_default=True, help="Which guardian's key decides.")
+@click.pass_obj
+def resolve(session: Session, number: int, uphold: bool, role: str) -> None:
+    """Guardian: decide a challenge alone. 監視役の決定
+
+    \b
+    Example: satoyama challenge resolve 1 --uphold
+    """
+    from flows.work import disputes
+
+    _ruled(session, disputes.resolve_challenge(session.open(), number, uphold, role))
+
+
+@challenge.command()
+@click.argument("number", type=click.IntRange(min=1))
+@_uphold_option
+@click.option("--role", default="verifier", show_default=True, help="Which verifier's key votes.")
+@click.pass_obj
+def vote(session: Session, number: int, uphold: bool, role: str) -> None:
+    """Verifier: vote on a challenge; not on a batch you signed. 検証者の投票
+
+    \b
+    Example: satoyama challenge vote 1 --dismiss --role verifier_2
+    """
+    from flows.work import disputes
+
+    voted, ruled = disputes.vote_challenge(session.open(), number, uphold, role)
+    session.tell(f"Voted on challenge {number}", f"異議 {number} に投票しました")
+    if ruled is not None:
+        _ruled(session, ruled)
+    else:
+        session.result(voted.to_doc())
+
+
+@challenge.command()
+@click.argument("number", type=click.IntRange(min=1))
+@click.option("--role", default="buyer", show_default=True, help="Whose key says so; anybody may.")
+@click.pass_obj
+def expire(session: Session, number: int, role: str) -> None:
+    """End a challenge that nobody decided in time: the batch is annulled, the bond comes back. 期限切れ
+
+    \b
+    Example: satoyama challenge expire 1
+    """
+    from flows.work import disputes
+
+    _ruled(session, disputes.expire_challenge(session.open(), number, role))
+
+
+@challenge.command()
+@click.option("--role", default="buyer", show_default=True, help="Whose money.")
+@click.option("--to", help="Address to pay to; the role's own by default.")
+@click.pass_obj
+def withdraw(session: Session, role: str, to: str | None) -> None:
+    """Take out a bond that came back, with its reward. 保証金の引出し
+
+    \b
+    Example: satoyama challenge withdraw --role seller
+    """
+    from flows.work import disputes
+
+    amount = disputes.withdraw_bond(session.open(), role, to)
+    session.tell(
+        f"{amount:,} base units paid to {to or role}", f"{to or role} へ {amount:,} 単位を支払いました"
+    )
+    session.result({"role": role, "to": to, "base_units": amount})
+
+
+@challenge.command()
+@_batch_option
+@click.pass_obj
+def status(session: Session, batch: str | None) -> None:
+    """How a batch stands: until when it may be challenged, at what bond, and every challenge so far. 状況
+
+    \b
+    Example: satoyama challenge status
+    """
+    from flows.work import disputes
+
+    found = disputes.standing(session.open(), batch or newest_claim(session))
+    until = "–" if found.state.frozen else _when(found.batch.locked_until)
+    words = {
+        "annulled": ("annulled: its credits no longer exist", "取消済み：クレジットはもう存在しません"),
+        "under challenge": ("under challenge: nothing moves", "審査中：動かせません"),
+        "may be challenged": (
+            f"may be challenged until {until}, bond {found.bond:,} base units",
+            f"{until} まで申立て可能、保証金 {found.bond:,} 単位",
+        ),
+        "stands": ("stands: the time to challenge is over", "存続：申立て期間は終わりました"),
+    }
+    session.tell(*(f"0x{found.batch_id.hex()[:12]}… {text}" for text in words[found.word]))
+    for number, info in found.challenges:
+        line = f"  {number}  {info.status:9s}  {info.challenger}  0x{info.other_root.hex()}"
+        session.tell(line, line)
+    session.result(
+        {
+            "batch_id": "0x" + found.batch_id.hex(),
+            "standing": found.word,
+            "locked_until": None if found.state.frozen else found.batch.locked_until,
+            "bond": found.bond,
+            "serial_next": found.state.serial_next,
+            "serial_end": found.state.serial_end,
+            "challenges": [_challenge_doc(number, info) for number, info in found.challenges],
+        }
+    )
+
+
+def _challenge_doc(number: int, info: ChallengeInfo) -> dict[str, object]:
+    return {
+        "challenge_id": number,
+        "status": info.status,
+        "challenger": info.challenger,
+        "other_root": "0x" + info.other_root.hex(),
+        "bond": info.bond,
+        "deadline": info.deadline,
+        "votes": [info.votes_to_uphold, info.votes_to_dismiss],
+    }
+
+
+def _ruled(session: Session, ruled: Resolved) -> None:
+    from registry.court import STATUSES
+
+    en, ja = _RULING[STATUSES[ruled.status]]
+    session.tell(
+        f"Challenge {ruled.challenge_id} {en}. {ruled.amount:,} base units are due to {ruled.paid_to} (satoyama challenge withdraw)",
+        f"異議 {ruled.challenge_id} {ja}。{ruled.paid_to} が {ruled.amount:,} 単位を引き出せます（satoyama challenge withdraw）",
+    )
+    session.result({**ruled.to_doc(), "ruling": STATUSES[ruled.status]})
+
+
+def _when(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

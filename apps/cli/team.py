@@ -23,6 +23,16 @@ from apps.cli.say import REFUSED, Plain, Session
 @click.option(
     "--yen", help="Address of an existing yen stablecoin; without it a development token of no value."
 )
+@click.option(
+    "--gas",
+    type=click.IntRange(min=1),
+    help="With --chain-url: thousandths of the chain's coin that the admin's account gives each other role.",
+)
+@click.option("--bond", default=50_000, show_default=True, help="Whole yen that a challenger puts in.")
+@click.option("--decide-days", default=14, show_default=True, help="Days in which a challenge is decided.")
+@click.option(
+    "--panel", default=2, show_default=True, help="Verifiers who decide a challenge where they agree."
+)
 @click.pass_obj
 def init(
     session: Session,
@@ -31,6 +41,10 @@ def init(
     with_chain: bool,
     chain_url: str | None,
     yen: str | None,
+    gas: int | None,
+    bond: int,
+    decide_days: int,
+    panel: int,
 ) -> None:
     """Make a workspace: one folder that holds everything. 作業フォルダを作る
 
@@ -45,7 +59,10 @@ def init(
     ws = work.init_workspace(path, project, **values)
     doc: dict[str, object] = {"workspace": str(ws.root)}
     if with_chain:
-        deployed = work.set_up_chain(ws, yen=yen)
+        from registry.deploy import CourtTerms
+
+        terms = CourtTerms(bond, decide_days, panel)
+        deployed = work.set_up_chain(ws, yen=yen, terms=terms, gas_wei=(gas or 0) * 10**15)
         doc["deployment"] = deployed.to_doc()
         session.tell(f"Contracts: registry {deployed.registry}", f"契約: レジストリ {deployed.registry}")
     session.tell(f"Workspace ready: {ws.root}", f"作業フォルダを用意しました: {ws.root}")

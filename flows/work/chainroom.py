@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from eth_utils.address import is_hex_address, to_checksum_address
+from web3 import Web3
 
 from flows.definition import Payee, accounts_of
 from flows.outbox import CatalogueEvents, CatalogueOutbox
@@ -26,6 +27,7 @@ from registry.issuance import REORG_HORIZON_BLOCKS
 from registry.plan_anchor import project_uri
 from registry.port import ChainPort
 from registry.refusals import ChainRefused
+from registry.sender import Sender
 from registry.signer import Signer
 
 ROLES = ("admin", "issuer", "verifier", "guardian", "seller", "buyer")
@@ -71,7 +73,9 @@ def is_set_up(ws: Workspace) -> bool:
     return _deployment_file(ws).is_file()
 
 
-def set_up_chain(ws: Workspace, *, yen: str | None = None, terms: CourtTerms | None = None) -> Deployment:
+def set_up_chain(
+    ws: Workspace, *, yen: str | None = None, terms: CourtTerms | None = None, gas_wei: int = 0
+) -> Deployment:
     """Make what is missing: keys of all roles, the embedded chain, the contracts with their roles granted.
 
     Parameters
@@ -80,6 +84,8 @@ def set_up_chain(ws: Workspace, *, yen: str | None = None, terms: CourtTerms | N
         Address of an existing yen stablecoin; without it the development yen (no value) is deployed.
     terms : CourtTerms, optional
         Bond, time and panel of challenges.
+    gas_wei : int
+        At a node: what the admin's account gives every other role that has less, of the chain's own coin, to pay gas with.
 
     Raises
     ------
@@ -99,9 +105,16 @@ def set_up_chain(ws: Workspace, *, yen: str | None = None, terms: CourtTerms | N
         w3 = create_embedded(_chain_file(ws), [account.address for account in role_of.values()])
     else:
         w3 = connect(config)
+        _give_gas(w3, role_of, gas_wei)
     deployed = deploy(w3, role_of["admin"], roles_of(role_of), yen=yen, terms=terms)
     record_deployment(ws, deployed)
     return deployed
+
+
+def _give_gas(w3: Web3, keys: Mapping[str, Signer], gas_wei: int) -> None:
+    for role, account in keys.items():
+        if role != "admin" and w3.eth.get_balance(to_checksum_address(account.address)) < gas_wei:
+            Sender(w3).pay(keys["admin"], account.address, gas_wei)
 
 
 def record_deployment(ws: Workspace, deployed: Deployment) -> None:

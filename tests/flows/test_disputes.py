@@ -273,6 +273,35 @@ def test_the_pages_commands_for_a_move_do_what_it_says(ws: Workspace, later: Lat
     assert work.open_port(ws).project(project_key(PROJECT)) is not None
 
 
+def test_the_pages_commands_put_the_contracts_on_a_fresh_anvil(
+    demo_files: DemoFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from registry.deploy import check_deployment
+    from tests.registry.conftest import start_anvil
+
+    block = DOCS.read_text().split("\n## On a chain of your own\n", 1)[1].split("```")[1]
+    node, initialise = block.splitlines()[1].split(), block.splitlines()[-1].split()
+    options = [str(tmp_path / w) if w.endswith(".json") else w for w in node[3:-1]]
+    anvil = start_anvil(*options)
+    try:
+        key = json.loads((tmp_path / "anvil.json").read_text())["private_keys"][0]
+        monkeypatch.setenv("SATOYAMA_KEY_ADMIN", key)
+        places = {
+            "my-coop": str(tmp_path / "my-coop"),
+            "project.toml": str(demo_files.project_toml),
+            "http://127.0.0.1:8545": anvil.url,
+        }
+        result = CliRunner().invoke(main, [places.get(word, word) for word in initialise[1:]])
+        assert result.exit_code == 0, result.output
+        made = Workspace.open(tmp_path / "my-coop")
+        port = work.open_port(made)
+        assert {c.status for c in check_deployment(port.w3, port.deployment)} == {"passed"}
+        buyer = work.accounts(made).load("buyer").address
+        assert port.w3.eth.get_balance(buyer) == 10**18
+    finally:
+        anvil.end()
+
+
 def test_the_pages_commands_for_the_buffer_are_understood(ws: Workspace) -> None:
     for line in commands("The buffer"):
         assert CliRunner().invoke(main, [*line[:2], "--help"]).exit_code == 0

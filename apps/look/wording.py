@@ -187,6 +187,10 @@ FLAGS: Mapping[str, Text] = {
         "Sample plots were chosen on purpose: the interval is not valid, and nothing is creditable.",
         "標準地が有意抽出のため、信頼区間は有効ではなく、クレジットの対象になりません。",
     ),
+    "canopy.pits_filled": Text(
+        "Single pits of the canopy were filled before it was measured; how many stands in the survey's point facts.",
+        "計測前に樹冠の孤立した穴を埋めました（箇所数は点群の記録にあります）。",
+    ),
     "canopy.terrain_not_from_laser": Text(
         "The ground model is not from laser: under closed canopy its heights can be metres off.",
         "地盤モデルがレーザ測量によらないため、閉鎖林冠下では高さが数メートルずれることがあります。",

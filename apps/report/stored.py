@@ -56,7 +56,7 @@ def _opened(
             outlines={p.plot_id: p.rings_mm for p in stored_survey(ws, survey_ids[0]).plots},
             maps=maps,
             truth_g=truth_g,
-            check=found("check.json", check_from_doc),
+            check=found("maps/check.json", check_from_doc),
             ranges=found(COVERAGE_NAME, ModelCoverage.from_doc),
             shift=found(COREGISTRATION_NAME, PairShift.from_doc),
             curves=_curves(ws, survey_ids, outputs),

@@ -278,7 +278,7 @@ def draw_check(
         check = check_change(
             first, last, plan, change_of(ws, change), project, tables(), slopes=(early, late)
         )
-        return sink.put("check.json", canonical_json(to_doc(check)))
+        return sink.put("maps/check.json", canonical_json(to_doc(check)))
 
     inputs = {
         "change": change.result_digest,
@@ -286,7 +286,7 @@ def draw_check(
         "canopies": [c.result_digest for c in canopies],
         "inventories": [i.result_digest for i in inventories],
     }
-    return _stage(ws, row.project_id, "check", "check.json", inputs, compute)
+    return _stage(ws, row.project_id, "check", "maps/check.json", inputs, compute)
 
 
 def _rasters(ws: Workspace, canopies: tuple[StageResult, StageResult], stack: ExitStack) -> list[Any]:

@@ -10,7 +10,7 @@ report=$(mktemp)
 trap 'rm -f "$report"' EXIT
 # --ir-minimum: without the IR pipeline the compiler runs out of stack. The invariants would only take time, and
 # gas and artifacts are those of the optimised code.
-if ! "$forge" coverage --ir-minimum --no-match-coverage '^(test|node_modules)/' --no-match-path 'test/{Gas,Artifacts,*Invariants}.t.sol' \
+if ! "$forge" coverage --ir-minimum --no-match-coverage '^(test|node_modules)/' --no-match-path 'test/{*Gas,Artifacts,*Invariants}.t.sol' \
     --report lcov --report-file "$report" >"$report.log" 2>&1; then
     cat "$report.log" >&2
     rm -f "$report.log"

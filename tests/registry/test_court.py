@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -16,6 +16,7 @@ from registry.events import event_from_doc, standing_of
 from registry.port import ChainPort, PortError
 from registry.refusal_words import WORDS
 from registry.refusals import ChainRefused
+from registry.sender import Sender
 from registry.verify_chain import check_chain
 from tests.registry.clockwork import DAY, WINDOW, chains, court_world, key_of, rich, wait
 from tests.registry.conftest import Chain, World, sha
@@ -103,6 +104,36 @@ def test_killed_between_approval_and_challenge_the_next_try_bonds_once(
     challenged(world)
     assert before - port.yen_balance(buyer.address) == bond
     assert port.view("DevYen", "allowance", buyer.address, port.deployment.court) == 0
+
+
+def test_killed_while_waiting_for_a_receipt_no_step_pays_twice_when_it_is_run_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, buyer = world.port, world["buyer"]
+    issue(world)
+    before, court = port.yen_balance(buyer.address), port.deployment.court
+    port._send(buyer, "DevYen", "approve", court, port.court().bond)
+    held = port.yen_balance(court)
+
+    def killed(step: Callable[[], object]) -> None:
+        def die(self: Sender, signed: object) -> object:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Sender, "wait", die)
+            with pytest.raises(KeyboardInterrupt):
+                step()
+
+    killed(lambda: challenged(world))
+    opened = challenged(world)
+    assert port.yen_balance(court) - held == opened.bond == before - port.yen_balance(buyer.address)
+    killed(lambda: port.resolve_challenge(world["guardian"], opened.challenge_id, True))
+    ruled = port.resolve_challenge(world["guardian"], opened.challenge_id, True)
+    assert port.owed(buyer.address) == ruled.amount
+    killed(lambda: port.withdraw_bond(buyer))
+    with pytest.raises(ChainRefused, match="Payment_NothingDue"):
+        port.withdraw_bond(buyer)
+    assert port.yen_balance(court) == held and port.yen_balance(buyer.address) == before
 
 
 def test_a_challenge_that_another_run_of_ours_opened_meanwhile_is_taken_as_ours(

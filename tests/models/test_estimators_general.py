@@ -55,7 +55,7 @@ WITH_Y = {
 
 @pytest.mark.parametrize("name", WITH_Y)
 @pytest.mark.parametrize(
-    "bad", [None, float("nan"), float("inf"), float("-inf"), "12.5", "", "NA", 1j, [1.0], object()], ids=str
+    "bad", [None, float("nan"), float("inf"), float("-inf"), "12.5", "", "NA", 1j, [1.0], b"12.5"], ids=repr
 )
 def test_a_value_that_is_no_number_is_refused_with_its_row_in_both_languages(name, bad):
     y = [*Y[:4], bad, *Y[5:]]

@@ -330,8 +330,8 @@ def test_what_was_handed_in_and_measured_becomes_a_report(
     )
     assert "No credits can be made of this change" in text and refused.value.reasons[0].en in text
     html = (tmp_path / "report.html").read_text()
-    assert html.count("data:image/png") == 8, (
-        "canopy at both dates and its change; stock, change and their errors"
+    assert html.count("data:image/png") == 9, (
+        "canopy at both dates and its change; stock, change and their errors; cells beyond the sample plots"
     )
     assert refused.value.reasons[0].en in words(client.get("/projects/test-forest?lang=en").text)
 

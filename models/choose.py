@@ -161,9 +161,9 @@ def _by_design(
     if covariates == "everywhere":
         return (
             "greg",
-            "Plots drawn at random over the whole project, canopy known everywhere: regression estimator (GREG) on differences, variance by n - p."
+            "Plots drawn at random over the whole project, canopy known everywhere: regression estimator (GREG) on differences, the larger of two variances (residuals over n - p; leverage-corrected)."
             + note_en,
-            "プロジェクト全域の無作為標準地と全域の樹冠情報による、差分の回帰推定（GREG、分散は n − p）です。"
+            "プロジェクト全域の無作為標準地と全域の樹冠情報による、差分の回帰推定（GREG）です。分散は残差（n − p）とてこ比補正の大きい方をとります。"
             + note_ja,
         )
     return (

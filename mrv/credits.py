@@ -158,12 +158,16 @@ def _reasons(
             )
         )
     if total <= 0:
+        spread_en, spread_ja = "interval NOT VALID", "区間は無効"
+        if change.interval_valid:
+            spread_en = f"90 % interval ± {width // G_PER_KG:,} kg"
+            spread_ja = f"90%区間 ± {width // G_PER_KG:,} kg"
         reasons.append(
             Reason(
                 "claim.no_gain",
-                f"The stock fell by {-total // G_PER_KG:,} kg CO2e (90 % interval ± {width // G_PER_KG:,} kg): "
+                f"The stock fell by {-total // G_PER_KG:,} kg CO2e ({spread_en}): "
                 "no credit is made of a loss.",
-                f"蓄積が {-total // G_PER_KG:,} kg CO2e 減少しました（90%区間 ± {width // G_PER_KG:,} kg）。"
+                f"蓄積が {-total // G_PER_KG:,} kg CO2e 減少しました（{spread_ja}）。"
                 "減少からクレジットは発行できません。",
                 figures,
             )

@@ -63,6 +63,17 @@ def check_design(first: Survey, last: Survey, plan: MonitoringPlan) -> list[Prob
     return problems
 
 
+def foreseen(plan: MonitoringPlan, first: Survey) -> list[Problem]:
+    """Warnings, when a first survey is handed in, of what would refuse every change under its plan years later."""
+    design = stated_design(first)
+    problems: list[Problem] = []
+    if design == "stratified":
+        problems = _empty_plots(plan, stratified=True)
+    elif design not in SILENT and len(plan.sample_plots) < LEAST_OVER_PROJECT:
+        problems = [_too_few(plan)]
+    return [replace(p, severity="warn") for p in problems]
+
+
 def _unknown(plan: MonitoringPlan) -> Problem:
     words = " | ".join(DESIGN_TEXTS)
     return Problem(
@@ -157,7 +168,7 @@ def _check_probabilities(first: Survey, plan: MonitoringPlan) -> list[Problem]:
         ha = float(expanded) / 1e10
         problems.append(
             _probability(
-                "all sample plots",
+                "(all)",
                 f"probabilities that make the project {ha:.2f} ha, where it is {whole / 1e10:.2f} ha",
                 f"面積に換算すると {ha:.2f} ha（実際は {whole / 1e10:.2f} ha）となる確率",
             )

@@ -224,6 +224,8 @@ def _check_design(
                 '両方を指定するか、kind = "none" としてください。',
             ),
         )
+    elif any(p.code == "manifest.kind" for p in findings.problems):
+        return  # what was written is refused already: a word nobody knows is not the design "none"
     elif not named or manifest.design in ("none", "purposive"):
         findings.warn(
             "design.no_probability_sample",

@@ -44,23 +44,32 @@ def measure(session: Session, project_id: str | None, survey_id: str | None, as_
 
 
 def _show_change(session: Session, change: object) -> None:
+    from apps.look.wording import DESIGNS, FLAGS, word
     from mrv.methodology.deduction import half_width_g
     from mrv.results import Change, to_doc
 
     assert isinstance(change, Change)
     session.result(to_doc(change))
-    title_en = f"Change {change.start} to {change.end}, t CO2e (± 90 % interval)"
-    session.tell(title_en, f"{change.start} から {change.end} の変化量 t CO2e（±90%区間）")
+    valid = change.interval_valid
+    spread = ("± 90 % interval", "±90%区間") if valid else ("±: interval NOT VALID", "±は区間として無効")
+    session.tell(
+        f"Change {change.start} to {change.end}, t CO2e ({spread[0]})",
+        f"{change.start} から {change.end} の変化量 t CO2e（{spread[1]}）",
+    )
     for row in (*change.plots, None):
         name = f"{row.plot_id} {row.name}" if row else session.pick("Project", "合計")
         estimate = row.change if row else change.change
         session.tell(
             *[f"  {name:28s} {tonnes(estimate.total_g):>10s} ± {tonnes(half_width_g(estimate)):>8s}"] * 2
         )
+    if change.design:
+        kind = word(DESIGNS, change.design)
+        session.tell(f"Sample plots: {kind.en}. {change.reason_en}", f"標準地: {kind.ja}。{change.reason_ja}")
     if change.simulated:
         session.tell("SIMULATED survey data", "模擬データによる計測です")
     for flag in change.flags:
-        session.tell(f"  note: {flag}", f"  注意: {flag}")
+        said = word(FLAGS, flag)
+        session.tell(f"  note: {said.en} [{flag}]", f"  注意: {said.ja} [{flag}]")
 
 
 @click.command()

@@ -129,7 +129,21 @@ DESIGNS: Mapping[str, Text] = {
     "two_phase": Text("two-phase: canopy everywhere, trees at a random part", "二相抽出"),
     "pps": Text("unequal probabilities, as stated in the plan", "不等確率抽出（計画に明記）"),
     "purposive": Text("chosen by judgement", "有意抽出（典型地点の選定）"),
-    "none": Text("no sample plots", "標準地なし"),
+    "none": Text("not stated, or no sample plots", "記載なし、または標準地なし"),
+}
+
+ESTIMATORS: Mapping[str, Text] = {
+    "stratified_regression": Text("stratified regression on differences", "差分の層化回帰推定"),
+    "stratified": Text("stratified means of differences", "差分の層化平均"),
+    "srs": Text("mean of differences", "差分の平均"),
+    "greg": Text("regression over the project (GREG)", "全体での回帰推定（GREG）"),
+    "two_phase": Text("two-phase regression", "二相回帰推定"),
+    "two_phase_exhaustive": Text(
+        "regression, canopy known everywhere (GREG)", "樹冠情報が全域にある回帰推定（GREG）"
+    ),
+    "pps": Text("regression weighted by the stated chances", "抽出確率で重み付けした回帰推定"),
+    "model_based": Text("model-based", "モデルに基づく推定"),
+    "canopy_model": Text("canopy model alone", "樹冠モデルのみ"),
 }
 
 CURVE_FORMS: Mapping[str, Text] = {

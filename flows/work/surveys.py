@@ -21,7 +21,8 @@ from flows.tables import ProjectRow, QuarantineRow, SurveyRow
 from flows.work import chainroom
 from flows.work.measuring import tables
 from flows.work.projects import definition_of_project, only_project_id, store_plan
-from mrv.errors import Problem
+from mrv.errors import Problem, Refusal
+from mrv.estimate_checks import foreseen
 from mrv.intake import IntakePlan, KnownPlot, KnownSurveys, plan_intake, read_survey
 from mrv.survey import Survey
 
@@ -62,7 +63,7 @@ def _in_order(ws: Workspace, plan: IntakePlan, definition: ProjectDefinition) ->
         return replace(plan, problems=(*plan.problems, _not_later(plan.survey, newest)), survey=None)
     first = definition.plan["first_survey_id"]
     if not first or plan.survey.survey_id == first:
-        return plan
+        return _with_plan(ws, plan, plan.survey, definition)
     if ws.catalogue.plans_of(definition.project.project_id):
         return plan
     problem = Problem(
@@ -76,6 +77,17 @@ def _in_order(ws: Workspace, plan: IntakePlan, definition: ProjectDefinition) ->
         todo_ja=f"先に {first} を提出してください。計画は2回目の調査より前に確定する必要があります。",
     )
     return replace(plan, problems=(*plan.problems, problem), survey=None)
+
+
+def _with_plan(ws: Workspace, plan: IntakePlan, survey: Survey, definition: ProjectDefinition) -> IntakePlan:
+    """Refuse a first survey of which no monitoring plan can be made, before anything of it is stored."""
+    if ws.catalogue.plans_of(definition.project.project_id):
+        return plan
+    try:
+        monitoring = definition.monitoring_plan(survey)
+    except Refusal as refused:
+        return replace(plan, problems=(*plan.problems, *refused.problems), survey=None)
+    return replace(plan, problems=(*plan.problems, *foreseen(monitoring, survey)))
 
 
 def _not_later(survey: Survey, newest: SurveyRow) -> Problem:

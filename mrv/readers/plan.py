@@ -19,7 +19,7 @@ _WORK: dict[str, Both] = {
         "kept; boundaries quantised to mm, areas on the ellipsoid",
         "保存。境界はmm単位、面積は楕円体上で計算",
     ),
-    "sample_plots": ("kept; strata of the sample", "保存。標本の層"),
+    "sample_plots": ("kept; where trees were measured", "保存。毎木調査を行った場所"),
     "trees": ("kept; volume and CO2e of every tree", "保存。立木ごとの材積とCO2を計算"),
     "actions": ("kept; thinning, cutting and planting are booked", "保存。間伐・主伐・植栽を記録"),
     "chm": ("kept; heights become whole millimetres", "保存。樹冠高を整数mmに変換"),

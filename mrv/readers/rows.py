@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import openpyxl
 
 from mrv.blob import Blob
-from mrv.readers.findings import Findings, listed, same
+from mrv.readers.findings import Findings, listed
 from mrv.readers.hostile import Unreadable, hostile
 from mrv.readers.text import decode_text, header_key, plain
 
@@ -206,5 +206,5 @@ def _columns(
     if strange:
         names = listed(strange)
         findings.note(name, (f"columns not used: {names[0]}", f"使わない列: {names[1]}"))
-    findings.note(name, same(f"{len(lines) - start - 1} rows / 行"))
+    findings.note(name, (f"{len(lines) - start - 1} rows", f"{len(lines) - start - 1} 行"))
     return start, found

@@ -279,7 +279,7 @@ def _placed(
     if not raws:
         _unreadable(name, "no polygon", findings)
         return None
-    findings.note(name, same(f"{len(features)} polygons / 区画"))
+    findings.note(name, (f"{len(features)} polygons", f"図形 {len(features)} 個"))
     return features
 
 

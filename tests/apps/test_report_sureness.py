@@ -11,6 +11,9 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
+from apps.cli.runs import _show_change
+from apps.cli.say import Session
+from apps.look import wording
 from apps.report import render_report
 from apps.report.maps import read_flags
 from apps.report.page import BEYOND
@@ -57,10 +60,30 @@ def test_which_estimator_and_why_is_said(tmp_path: Path, tongue) -> None:
     assert (change.reason_en if tongue == "en" else change.reason_ja) in text
 
 
+@pytest.mark.parametrize("design", ["stratified", "srs", "systematic", "two_phase", "pps", "purposive"])
+def test_every_estimator_is_named_in_words(design) -> None:
+    named = wording.ESTIMATORS[designed(design).estimator]
+    assert "_" not in named.en + named.ja and named.en != named.ja
+
+
+def test_the_command_line_says_the_design_why_and_that_an_interval_is_not_valid(capsys) -> None:
+    for design, valid in (("srs", True), ("purposive", False)):
+        change = designed(design)
+        _show_change(Session(None, False, "en"), change)
+        said = capsys.readouterr().out
+        assert wording.DESIGNS[design].en in said and change.reason_en in said
+        title = said.splitlines()[0]
+        assert ("90 % interval" in title, "NOT VALID" in title) == (valid, not valid)
+
+
 def test_an_interval_of_plots_chosen_by_judgement_is_labelled_and_never_shown_as_one(tmp_path: Path) -> None:
     text, _ = _read(render_report(_inputs(change=designed("purposive")), tmp_path / "r.html", "en"))
     assert text.count("NOT VALID") >= 4
     assert "confidence" not in text.split("Check it yourself")[0].split("Measured change")[0]
+    text, _ = _read(
+        render_report(_inputs(change=designed("purposive"), check=CHECK), tmp_path / "c.html", "en")
+    )
+    assert "no valid interval. Nine in ten" in text
     text, _ = _read(render_report(_inputs(change=designed("stratified")), tmp_path / "v.html", "en"))
     assert "NOT VALID" not in text
 

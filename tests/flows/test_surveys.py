@@ -98,6 +98,53 @@ def test_a_refused_upload_lies_whole_in_quarantine_with_the_reasons(
     assert reasons == rows[0].problems and all(r["en" if "en" in r else "todo_ja"] for r in reasons)
 
 
+def _first_survey(demo_files: DemoFiles, folder: Path, design: str) -> Path:
+    with zipfile.ZipFile(demo_files.survey_zips[0]) as archive:
+        archive.extractall(folder)
+    manifest = next(folder.rglob("survey.toml"))
+    manifest.write_text(manifest.read_text().replace('kind = "stratified"', design))
+    return manifest.parent
+
+
+def test_a_first_survey_of_which_no_plan_can_be_made_is_kept_whole_and_may_be_mended(
+    new_ws: Workspace, demo_files: DemoFiles, tmp_path: Path
+) -> None:
+    samples = json.loads(_read_member(demo_files.survey_zips[0], "sample_plots.geojson"))["features"]
+    ids = [f["properties"]["sample_plot_id"] for f in samples]
+    confused = 'kind = "pps"\n[design.draw_probability]\n' + "\n".join(f'"{i}" = 0.3' for i in ids)
+    upload = _first_survey(demo_files, tmp_path / "first", confused)
+    for hand_in in (work.check_survey, work.submit_survey):
+        refused = hand_in(new_ws, upload)
+        assert not refused.accepted and {p.code for p in refused.refusals} == {"plan.draw_probability"}
+    assert new_ws.catalogue.surveys_of(PROJECT) == [] and len(work.quarantined(new_ws)) == 1
+    assert work.submit_survey(new_ws, demo_files.survey_zips[0]).accepted
+
+
+def test_a_plot_without_sample_plots_is_warned_of_at_the_first_date_not_refused_at_the_second(
+    new_ws: Workspace, demo_files: DemoFiles, tmp_path: Path
+) -> None:
+    upload = _first_survey(demo_files, tmp_path / "first", 'kind = "stratified"')
+    samples = json.loads((upload / "sample_plots.geojson").read_text())
+    plot = samples["features"][0]["properties"]["plot_id"]
+    gone = {
+        f["properties"]["sample_plot_id"] for f in samples["features"] if f["properties"]["plot_id"] == plot
+    }
+    samples["features"] = [f for f in samples["features"] if f["properties"]["plot_id"] != plot]
+    (upload / "sample_plots.geojson").write_text(json.dumps(samples))
+    trees = (upload / "trees.csv").read_text(encoding="utf-8-sig").splitlines()
+    kept = [line for line in trees if line.split(",")[0] not in gone]
+    (upload / "trees.csv").write_text("\n".join(kept) + "\n", encoding="utf-8")
+    plan = work.check_survey(new_ws, upload)
+    assert plan.accepted
+    warned = next(p for p in plan.problems if p.code == "plan.plot_without_sample_plot")
+    assert warned.severity == "warn" and warned.where.endswith(plot) and "srs" in warned.todo_ja
+
+
+def _read_member(path: Path, name: str) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(next(n for n in archive.namelist() if n.endswith(name)))
+
+
 def test_links_in_a_refused_folder_are_not_followed(new_ws: Workspace, tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("not part of the upload")

@@ -74,6 +74,20 @@ def test_a_loss_gives_no_credit():
     assert refused(change=loss) == ("claim.no_gain",)
 
 
+def test_a_refused_loss_shows_no_interval_where_none_is_valid():
+    loss = replace(
+        CHANGE,
+        change=Estimate(-5_000_000, 1_000, 10),
+        creditable=False,
+        interval_valid=False,
+        design="purposive",
+    )
+    with pytest.raises(ClaimRefused) as caught:
+        claim(change=loss)
+    said = caught.value.reasons[-1]
+    assert "NOT VALID" in said.en and "区間は無効" in said.ja and "90" not in said.en + said.ja
+
+
 def test_a_loss_after_an_issue_is_a_reversal_of_what_is_no_longer_stored():
     fallen = replace(CHANGE, change=Estimate(30_000_000, 1_000, 10))
     with pytest.raises(ClaimRefused) as caught:

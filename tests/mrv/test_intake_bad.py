@@ -476,6 +476,11 @@ def test_one_clear_refusal_for(
     assert where in plan.refusals[0].where
 
 
+def test_a_design_nobody_knows_is_not_also_called_none(survey_folder: Path, tables: Tables) -> None:
+    replaced("survey.toml", "stratified", "by eye")(survey_folder)
+    assert [p.code for p in refused(survey_folder, tables).problems] == ["manifest.kind"]
+
+
 def test_a_refused_upload_is_wholly_listed_and_left_as_it_was(survey_folder: Path, tables: Tables) -> None:
     cell(5, "species", "謎の木")(survey_folder)
     before = {p.name: p.read_bytes() for p in survey_folder.iterdir()}

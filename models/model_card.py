@@ -17,6 +17,17 @@ Kind = Literal["area-based", "forest"]
 Selection = Literal["random", "systematic", "purposive", "unknown"]
 Purpose = Literal["comparison", "map", "claim"]
 CELL_RATIO = 2.0
+_JA = {
+    "area-based": "面積ベースの回帰式",
+    "forest": "ランダムフォレスト",
+    "none": "なし",
+    "sqrt": "平方根",
+    "log": "対数",
+    "random": "無作為",
+    "systematic": "系統",
+    "purposive": "有意",
+    "unknown": "不明",
+}
 """A cell may be this many times larger or smaller than the sample plots of the model."""
 MOST_OUTSIDE = 0.10
 """Share of cells beyond the range from which the whole prediction is refused."""
@@ -207,13 +218,17 @@ def describe(card: ModelCard, language: Literal["en", "ja"] = "en") -> str:
     """The card for people, Markdown."""
     ja = language == "ja"
     data, error = card.data, card.error
+
+    def said(word: str) -> str:
+        return _JA[word] if ja else word
+
     covered = "–" if error.coverage != error.coverage else f"{error.coverage:.1%}"
     lines = [
         f"# {'モデルカード' if ja else 'Model card'}: {card.response} ({card.unit})",
         "",
-        f"- {'種類' if ja else 'Kind'}: {card.kind}, {'変換' if ja else 'transformation'} {card.transform}",
+        f"- {'種類' if ja else 'Kind'}: {said(card.kind)}, {'変換' if ja else 'transformation'} {said(card.transform)}",
         f"- {'データ' if ja else 'Data'}: {data.source} ({data.licence}); {data.digest}",
-        f"- {'標準地' if ja else 'Sample plots'}: {data.plots} × {data.plot_area_m2:.0f} m², {'選び方' if ja else 'selection'} {data.selection}, {'計測' if ja else 'sensor'} {data.sensor}",
+        f"- {'標準地' if ja else 'Sample plots'}: {data.plots} × {data.plot_area_m2:.0f} m², {'選び方' if ja else 'selection'} {said(data.selection)}, {'計測' if ja else 'sensor'} {data.sensor}",
         f"- {'検証' if ja else 'Validation'}: {data.blocks} {'ブロックを順に除外' if ja else 'blocks left out one by one'} ({data.block_rule})"
         + (
             ""

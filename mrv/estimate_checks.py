@@ -206,6 +206,7 @@ def _probability(where: str, got_en: str, got_ja: str) -> Problem:
         expected_ja="各標準地に、1回の抽出でそのセルが選ばれる確率（0 より大きく 1 未満）",
         got_en=got_en,
         got_ja=got_ja,
-        todo_en="State them in [design.draw_probability] of the first survey, before the plan is made.",
-        todo_ja="計画作成前に、最初の調査の [design.draw_probability] に記入してください。",
+        todo_en="State them in [design.draw_probability] of the first survey, before the plan is made; chances of being in the sample "
+        "at all go into [design.inclusion_probability].",
+        todo_ja="計画作成前に、最初の調査の [design.draw_probability] に記入してください。標本に含まれる確率（包含確率）なら [design.inclusion_probability] です。",
     )

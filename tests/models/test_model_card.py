@@ -132,6 +132,7 @@ def test_a_document_that_is_no_card_is_refused(spoil):
 
 def test_the_card_for_people_names_data_error_range_and_refusals():
     text, japanese = describe(CARD), describe(CARD, "ja")
+    assert CARD.kind in text and CARD.kind not in japanese and CARD.data.selection not in japanese
     for said in (
         "40 × 400 m²",
         "20.0%",

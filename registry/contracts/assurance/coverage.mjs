@@ -1,11 +1,25 @@
 #!/usr/bin/env node
 // Prints what an lcov report says of src/ and fails unless every branch was taken.
 //   node assurance/coverage.mjs lcov.info
-// UNSEEN names what the instrumentation cannot see: {file, text of the line, path, reason}. An entry that is no longer
-// needed fails too.
+// UNSEEN names what the instrumentation cannot see: {file, text of the line, path, reason}, with `line`, where there is one,
+// that runs in this branch alone and must have run. An entry that is no longer needed fails too.
 import { readFileSync } from "node:fs";
 
-const UNSEEN = [];
+const UNSEEN = [
+  {
+    file: "src/ChallengeWindow.sol",
+    text: "if (status == Status.Dismissed) {",
+    path: "1",
+    line: "registry.annul(id, c.recipient);",
+    reason: "the way into this `else` is lost in the IR's source map; its only line is counted and ran",
+  },
+  {
+    file: "src/registry/RegistryFront.sol",
+    text: "if iszero(done) { revert(free, returndatasize()) }",
+    path: "0",
+    reason: "assembly is not counted; test/Challenge.t.sol and others expect errors of the other half, and the mutant without this revert is killed",
+  },
+];
 
 const files = [];
 for (const line of readFileSync(process.argv[2], "utf8").split("\n")) {
@@ -28,7 +42,8 @@ const rows = files.map(({ name, lines, branches, functions }) => {
       taken += 1;
       continue;
     }
-    const known = UNSEEN.find((u) => u.file === name && u.path === path && source[line - 1].includes(u.text));
+    const ran = (text) => lines.some(([at, times]) => times > 0 && source[at - 1].trim() === text);
+    const known = UNSEEN.find((u) => u.file === name && u.path === path && source[line - 1].includes(u.text) && (!u.line || ran(u.line)));
     if (known) {
       used.add(known);
       unseen += 1;

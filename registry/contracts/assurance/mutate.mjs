@@ -22,7 +22,7 @@ const NO_PART = /(Gas|Artifacts)\.t\.sol$/;
 const INVARIANTS = /Invariants\.t\.sol$/;
 const TIMEOUT_S = 900;
 const FEW_RUNS = 8;
-const AT_ONCE = 40; // mutants in one source
+const AT_ONCE = 60; // mutants in one compilation
 
 const { values: args } = parseArgs({
   options: {
@@ -142,20 +142,23 @@ function dependsOn(path, wanted, seen = new Set()) {
   return importsOf(path).some((i) => dependsOn(i.absolutePath, wanted, seen));
 }
 
-/** Contracts whose code holds a source's code: [file, name]. Tests that call a library directly embed it. */
+const testTexts = files("test", ".sol").map(read);
+
+/** Contracts whose code holds a source's code, as tests deploy them: [file, name]. Tests that call a library embed it. */
 function targetsOf(path) {
   const deployable = (file) => contractsIn(file).filter((c) => c.contractKind === "contract" && !c.abstract);
-  const ours = sourceFiles.filter((file) => dependsOn(file, path)).flatMap((file) => deployable(file).map((c) => [file, c.name]));
+  const created = ({ name }) => testTexts.some((text) => text.includes(`new ${name}(`));
+  const ours = sourceFiles.filter((file) => dependsOn(file, path)).flatMap((file) => deployable(file).filter(created).map((c) => [file, c.name]));
   const libraries = contractsIn(path).filter((c) => c.contractKind === "library").map((c) => c.name);
   const calls = (file) =>
     importsOf(file).some((i) => i.absolutePath === path && i.symbolAliases.some((a) => libraries.includes(a.foreign.name)));
   return [...ours, ...testFiles.filter(calls).flatMap((file) => deployable(file).map((c) => [file, c.name]))];
 }
 
-/** Creation and runtime code of the targets with one source replaced; `errors` when it does not compile. */
-function codeOf(targets, path, source) {
-  const names = [...new Set([...targets.map(([file]) => file), path])];
-  const sources = Object.fromEntries(names.map((file) => [file, { content: file === path ? source : read(file) }]));
+/** Code of the targets with some sources replaced, {file: text}; `errors` when it does not compile. */
+function codeOf(targets, replaced) {
+  const names = [...new Set([...targets.map(([file]) => file), ...Object.keys(replaced)])];
+  const sources = Object.fromEntries(names.map((file) => [file, { content: replaced[file] ?? read(file) }]));
   const wanted = ["evm.bytecode.object", "evm.deployedBytecode.object", "evm.deployedBytecode.immutableReferences"];
   const selection = {};
   for (const [file, name] of targets) selection[file] = { ...selection[file], [name]: wanted };
@@ -217,41 +220,36 @@ function writeResults(results, total, seconds) {
   writeFileSync(args.json, `${JSON.stringify({ seed: Number(args.seed), total, seconds, results: slim }, null, 1)}\n`);
 }
 
-const originals = new Map();
-
-function original(file) {
-  if (!originals.has(file)) {
-    const targets = targetsOf(file);
-    const { code, errors } = codeOf(targets, file, read(file));
-    if (code === null) throw new Error(errors.map((e) => e.formattedMessage).join("\n"));
-    originals.set(file, { targets, code });
-  }
-  return originals.get(file);
+/** All targets of some mutants, each once. */
+function targetsOfAll(group) {
+  const all = [...new Set(group.map((m) => m.file))].flatMap(targetsOf);
+  return all.filter(([file, name], i) => all.findIndex(([f, n]) => f === file && n === name) === i);
 }
 
 /**
- * Gives mutants of one file their code as `mutant.code`, compiled together; null for one that does not compile. One for which
- * that cannot be told so is left without, and is compiled alone.
+ * Gives mutants `targets` and `code`, compiled together, and `before`, the code with no mutant in it. Code is null for one that
+ * does not compile. One for which that cannot be told so is left without, and is compiled alone.
  */
 function compileTogether(group) {
   let left = group.filter(canShare);
   while (left.length > 1) {
-    const { file } = left[0];
-    const { targets } = original(file);
-    const { source, ranges } = schema(read(file), left);
-    const { code, errors } = codeOf(targets, file, source);
+    left.forEach((mutant, i) => (mutant.number = i + 1));
+    const targets = targetsOfAll(left);
+    const shared = Object.fromEntries([...new Set(left.map((m) => m.file))].map((file) => [file, schema(read(file), left.filter((m) => m.file === file))]));
+    const { code, errors } = codeOf(targets, Object.fromEntries(Object.entries(shared).map(([file, { source }]) => [file, source])));
     if (code !== null) {
-      left.forEach((mutant, i) => (mutant.code = numbered(code, i + 1)));
+      for (const mutant of left) Object.assign(mutant, { targets, code: numbered(code, mutant.number), before: numbered(code, 0) });
       return;
     }
-    const at = (e) => ranges.find((r) => r.number > 0 && e.sourceLocation?.file === file && r.start <= e.sourceLocation.start && e.sourceLocation.start < r.end);
-    const broken = new Set(errors.map(at).filter(Boolean).map((r) => r.number));
+    const at = ({ sourceLocation: place }) =>
+      shared[place?.file]?.ranges.find((r) => r.number > 0 && r.start <= place.start && place.start < r.end)?.number;
+    const broken = new Set(errors.map(at).filter(Boolean));
     if (broken.size === 0) {
-      console.log(`(${left.length} mutants of ${file} are compiled one by one: ${errors[0].message})`);
+      console.log(`(${left.length} mutants are compiled one by one: ${errors[0].formattedMessage})`);
       return;
     }
-    left.forEach((mutant, i) => broken.has(i + 1) && (mutant.code = null));
-    left = left.filter((_, i) => !broken.has(i + 1));
+    for (const mutant of left) if (broken.has(mutant.number)) mutant.code = null;
+    left = left.filter((mutant) => mutant.code !== null);
   }
 }
 
@@ -264,21 +262,27 @@ function numbered(code, number) {
   }));
 }
 
+function compileAlone(mutant) {
+  const { file, source } = mutant;
+  const targets = targetsOf(file);
+  const { code: before, errors } = codeOf(targets, {});
+  if (before === null) throw new Error(errors.map((e) => e.formattedMessage).join("\n"));
+  Object.assign(mutant, { targets, before, code: codeOf(targets, { [file]: source }).code });
+}
+
 /** What became of one mutant: [state, who noticed]. */
 async function trial(mutant, unit, invariants) {
-  const { file, source } = mutant;
-  const { targets, code: before } = original(file);
-  const alone = () => codeOf(targets, file, source).code;
-  const code = mutant.code === undefined ? alone() : mutant.code;
+  if (mutant.code === undefined) compileAlone(mutant);
+  const { targets, code, before } = mutant;
   if (code === null) return ["does not compile", ""];
   install(unit, targets, code);
   let by = (await noticedBy(unit, FEW_RUNS)) ?? (await noticedBy(unit));
   install(unit, targets, before);
-  if (by !== null) return ["killed", by];
-  if (alone().every((c, i) => c.bytecode.object === before[i].bytecode.object)) return ["same code", ""];
-  install(invariants, targets, code);
-  by = await noticedBy(invariants);
-  install(invariants, targets, before);
+  if (by === null) {
+    install(invariants, targets, code);
+    by = await noticedBy(invariants);
+    install(invariants, targets, before);
+  }
   return by === null ? ["SURVIVED", ""] : ["killed", by];
 }
 
@@ -302,12 +306,12 @@ async function main() {
     });
     for (let mutant = waiting.shift(); mutant; mutant = waiting.shift()) {
       if (!mutant.met) {
-        const group = [mutant, ...waiting.filter((m) => m.file === mutant.file)].slice(0, AT_ONCE);
+        const group = [mutant, ...waiting].slice(0, AT_ONCE);
         for (const one of group) one.met = true;
         compileTogether(group);
       }
       const [state, by] = await trial(mutant, unit, invariants);
-      mutant.code = undefined;
+      Object.assign(mutant, { code: undefined, before: undefined });
       results.push({ ...mutant, state, by });
       const what = `${mutant.from} -> ${mutant.to || "(nothing)"}`.replace(/\s+/g, " ").slice(0, 110);
       const place = `${mutant.file}:${mutant.line} ${mutant.where} [${mutant.operator}]`;
@@ -322,7 +326,7 @@ async function main() {
   for (const file of [...new Set(results.map((r) => r.file)), ""]) {
     const [killed, survived] = [count("killed", file), count("SURVIVED", file)];
     const share = ((100 * killed) / (killed + survived || 1)).toFixed(1);
-    console.log(`${(file || "all").padEnd(34)} ${killed} of ${killed + survived} killed (${share} %), ${count("does not compile", file)} do not compile, ${count("same code", file)} same code`);
+    console.log(`${(file || "all").padEnd(34)} ${killed} of ${killed + survived} killed (${share} %), ${count("does not compile", file)} do not compile`);
   }
 }
 

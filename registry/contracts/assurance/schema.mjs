@@ -8,7 +8,7 @@ const NUMBER = `function mutantNumber() pure returns (uint256) {\n    return 0x$
 export const canShare = ({ within }) => within !== null && within.kind === "function" && Boolean(within.body);
 
 /**
- * One source with all the mutants in it, numbered from 1 in the order given; number 0 is the original.
+ * One source with all the mutants in it, each by its `number` above 0; number 0 is the original.
  * @returns {{source: string, ranges: {start: number, end: number, number: number}[]}} where in the source which copy lies
  */
 export function schema(text, mutants) {
@@ -19,10 +19,7 @@ export function schema(text, mutants) {
     return [start, start + length];
   };
   const byFunction = new Map();
-  mutants.forEach((mutant, i) => {
-    const list = byFunction.get(mutant.within.id) ?? [];
-    byFunction.set(mutant.within.id, [...list, { ...mutant, number: i + 1 }]);
-  });
+  for (const mutant of mutants) byFunction.set(mutant.within.id, [...(byFunction.get(mutant.within.id) ?? []), mutant]);
 
   let source = "";
   let at = 0;

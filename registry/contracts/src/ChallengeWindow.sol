@@ -239,7 +239,9 @@ contract ChallengeWindow is ReentrancyGuardTransient {
         c.status = status;
         delete openOf[id];
         if (status == Status.Upheld) {
-            uint256 reward = rewardFund < amount ? rewardFund : amount;
+            // Of the first bond, however often it has doubled: a recipient gets back what sham challenges cost.
+            uint256 reward = amount < bond ? amount : bond;
+            if (reward > rewardFund) reward = rewardFund;
             rewardFund -= reward;
             amount += reward;
         }
@@ -256,7 +258,7 @@ contract ChallengeWindow is ReentrancyGuardTransient {
 
     // ---------------------------------------------------------------- money
 
-    /// @notice Gives to the fund from which challengers who were right are rewarded, each with up to his bond.
+    /// @notice Gives to the fund from which challengers who were right are rewarded, each with up to a first bond.
     function fundRewards(uint256 amount) external nonReentrant {
         rewardFund += amount;
         emit RewardFunded(msg.sender, amount);

@@ -249,6 +249,36 @@ contract ChallengeTest is Court {
         vm.assertEq(court.rewardFund(), uint256(BOND) * 2, "fund");
     }
 
+    function test_a_reward_is_of_the_first_bond_however_often_it_has_doubled() public {
+        fund(buyer, uint256(BOND) * 9, address(court));
+        vm.prank(buyer);
+        court.fundRewards(uint256(BOND) * 9);
+        decided(challenge(root), false);
+        vm.prank(challenger);
+        uint256 second = court.challenge(root, keccak256("another root"), seller, "");
+        decided(second, true);
+        vm.assertEq(court.owed(challenger), uint256(BOND) * 3, "the double bond, and once the first");
+        vm.assertEq(court.rewardFund(), uint256(BOND) * 8, "fund");
+    }
+
+    function test_a_deficit_that_an_annulled_issue_had_ended_stands_again() public {
+        vm.warp(lockEnd);
+        vm.prank(guardian);
+        registry.reverse(LOCKED, one(id), 500_000, REASON);
+        vm.assertEq(registry.projects(LOCKED).deficitKg, 471_200, "before");
+        Claim memory c = following(LOCKED, 100_000);
+        uint256 later = issue(c);
+        vm.assertEq(registry.projects(LOCKED).deficitKg, 0, "made good by the claim");
+        uint256 n = challenge(c.contentRoot);
+        vm.expectEmit(true, true, true, true, address(registry));
+        emit RegistryTypes.BatchAnnulled(later, LOCKED, address(court), 100_000, 0, 471_200);
+        decided(n, true);
+        RegistryTypes.ProjectInfo memory p = registry.projects(LOCKED);
+        vm.assertEq(p.deficitKg, 471_200, "after");
+        vm.assertEq(p.grossKg, 960_000, "gross");
+        vm.assertEq(p.compensatedKg, 28_800, "compensated");
+    }
+
     function test_losses_that_the_annulled_buffer_covered_are_uncovered_again() public {
         Claim memory c = following(LOCKED, 500_000);
         uint256 later = issue(c); // buffer 15,000

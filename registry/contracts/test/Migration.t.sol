@@ -213,7 +213,7 @@ contract MigrationTest is Court {
         vm.assertEq(next.projects(LOCKED).grossKg, 0, "as annulled");
     }
 
-    function test_a_settled_project_s_batches_are_challenged_no_more() public {
+    function test_a_project_is_settled_no_earlier_than_its_last_lock_is_over() public {
         vm.warp(block.timestamp + 29 days);
         announce(LOCKED, address(next));
         vm.warp(closing - 1);
@@ -222,18 +222,41 @@ contract MigrationTest is Court {
         uint256 locked = issue(c);
         vm.prank(challenger);
         uint256 n = court.challenge(c.contentRoot, OTHER_ROOT, seller, "");
-        vm.warp(block.timestamp + 13 days);
+        vm.warp(closing - 1 + 13 days);
         vm.prank(guardian);
         court.resolve(n, false); // the lock now ends 13 days later
         vm.warp(closing + WINDOW);
-        vm.assertTrue(block.timestamp < registry.batchOf(locked).lockedUntil, "locked still");
-        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Project_Closed.selector, LOCKED, closing + WINDOW));
-        vm.prank(challenger);
-        court.challenge(c.contentRoot, keccak256("late"), seller, "");
+        vm.assertTrue(closing + WINDOW < registry.batchOf(locked).lockedUntil, "locked still");
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Migration_Unsettled.selector, LOCKED));
         nextDesk.importProject(LOCKED);
-        vm.expectPartialRevert(RegistryTypes.Batch_Locked.selector);
+        vm.prank(challenger);
+        n = court.challenge(c.contentRoot, keccak256("late"), seller, ""); // there was time left for it
+        vm.prank(guardian);
+        court.resolve(n, false);
+        (uint40 closesAt,,) = desk.closing(LOCKED);
+        vm.assertEq(closesAt, closing - 1 + 13 days, "closed since the clock went on");
+        c = following(LOCKED, 1_000);
+        refused(c, abi.encodeWithSelector(RegistryTypes.Project_Closed.selector, LOCKED, closesAt));
+        vm.warp(registry.batchOf(locked).lockedUntil);
+        nextDesk.importProject(LOCKED);
         vm.prank(seller);
         desk.migrate(locked, 1);
+    }
+
+    function test_no_court_opens_a_closed_project_again() public {
+        bytes32 role = desk.COURT_ROLE();
+        vm.prank(admin);
+        registry.grantRole(role, stranger);
+        uint256 locked = issue(lockedClaim());
+        announce(LOCKED, address(next));
+        vm.warp(registry.batchOf(locked).lockedUntil - 1);
+        vm.prank(stranger);
+        desk.freeze(locked);
+        vm.warp(closing + 5 days);
+        vm.prank(stranger);
+        desk.thaw(locked, uint40(closing + 300 days));
+        (uint40 closesAt,,) = desk.closing(LOCKED);
+        vm.assertEq(closesAt, closing + 5 days, "closed, and no later than now");
     }
 
     // ---------------------------------------------------------------- holders
@@ -333,6 +356,27 @@ contract MigrationTest is Court {
         c.contentRoot = root;
         c.batchId = old.batchId;
         refusedIn(next, c, abi.encodeWithSelector(RegistryTypes.Claim_BatchKnown.selector, old.batchId));
+    }
+
+    function test_a_batch_id_in_both_registries_touches_no_other_batch_s_books() public {
+        moved(PROJECT);
+        vm.prank(admin);
+        next.registerProject(OTHER_PROJECT, METHOD, MIN_BUFFER_BPS, 0, "");
+        Claim memory c = goodClaim();
+        c.projectId = OTHER_PROJECT;
+        c.batchId = lockedClaim().batchId;
+        c.contentRoot = sha256("there");
+        c.plotKeys[0] = keccak256("a plot of its own");
+        uint256 there = issueIn(next, c);
+        uint256 here = issue(lockedClaim());
+        announce(LOCKED, address(next));
+        (uint40 closesAt,,) = desk.closing(LOCKED);
+        vm.warp(closesAt + WINDOW);
+        nextDesk.importProject(LOCKED);
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Migration_BatchKnown.selector, here));
+        vm.prank(seller);
+        desk.migrate(here, 1);
+        vm.assertEq(next.totalSupply(there), 960_000, "there");
     }
 
     function test_the_next_claim_goes_on_from_the_cumulative_figures() public {

@@ -33,17 +33,25 @@ abstract contract RegistryCourt is RegistryBuffer {
 
     /// @notice Ends a freeze; the batch stays locked until `lockedUntil`, which is no earlier than its first lock's
     /// end.
+    /// @dev A project that closed meanwhile is settled no earlier: what is locked can be challenged.
     function thaw(uint256 id, uint40 lockedUntil) external onlyRole(COURT_ROLE) {
         (Batch storage b, bytes32 projectId) = _unfreeze(id, lockedUntil);
-        uint256 least = uint256(b.mark.issuedAt) + _projects[projectId].state.challengeWindow;
+        State storage state = _projects[projectId].state;
+        uint32 window = state.challengeWindow;
+        uint256 least = uint256(b.mark.issuedAt) + window;
         if (lockedUntil < least || lockedUntil == FROZEN) revert Batch_LockTooShort(id, lockedUntil, least);
+        uint40 closes = lockedUntil - window;
+        // Never into the future: what is closed stays closed.
+        if (closes > block.timestamp) closes = uint40(block.timestamp);
+        if (state.closesAt != 0 && closes > state.closesAt) state.closesAt = closes;
         emit BatchThawed(id, msg.sender, lockedUntil);
     }
 
     /// @notice Undoes an issue: burns what `holder` and the buffer hold of a frozen batch, which is all of it, and
     /// takes it out of the project's account. Plot keys and period stay spent: the next claim counts from the project's
     /// start and credits, by the cumulative rule, whatever of it was true.
-    /// @dev Losses that this batch's buffer had covered are uncovered again, up to what is still credited.
+    /// @dev Losses that this batch's buffer had covered are uncovered again, and a deficit that its issue had ended stands
+    /// again, up to what is still credited.
     function annul(uint256 id, address holder) external onlyRole(COURT_ROLE) {
         // A lock that ends now, so that the burn below is not refused.
         (Batch storage b, bytes32 projectId) = _unfreeze(id, uint40(block.timestamp));
@@ -61,7 +69,7 @@ abstract contract RegistryCourt is RegistryBuffer {
             a.compensatedKg = a.grossKg;
         }
         p.account = Packed.pack(a);
-        uint64 deficit = p.state.deficitKg + burned;
+        uint64 deficit = p.state.deficitKg + burned + b.mark.madeGoodKg;
         if (deficit > a.grossKg - a.compensatedKg) deficit = a.grossKg - a.compensatedKg;
         p.state.deficitKg = deficit;
         b.mark.annulled = true;

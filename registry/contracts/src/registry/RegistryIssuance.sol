@@ -157,6 +157,7 @@ abstract contract RegistryIssuance is RegistryViews, ReentrancyGuardTransient {
         // gross > 0 says: lower bound of the change > all credits issued and not compensated. Nothing is owed any more.
         if (deficitKg != 0) {
             p.state.deficitKg = 0;
+            _batches[CreditId.batchKey(c.batchId)].mark.madeGoodKg = deficitKg;
             emit DeficitMadeGood(c.projectId, deficitKg);
         }
     }

@@ -33,10 +33,11 @@ abstract contract RegistryTypes {
         uint64 goneKg; // credits that ended otherwise: refilled into a deficit, annulled, moved to a successor
     }
 
-    /// @dev One slot, written only by a challenge or a move.
+    /// @dev One slot, written only by a challenge, a move, or an issue that ends a deficit.
     struct Mark {
         uint40 issuedAt; // unix seconds; 0 where the lock tells it
         bool annulled;
+        uint64 madeGoodKg; // the deficit that this batch's issue ended; stands again when the batch is annulled
     }
 
     struct Batch {

@@ -62,7 +62,7 @@ contract SuccessorDesk is RegistryDesk, AfterPredecessor, ISuccessor {
     /// @inheritdoc ISuccessor
     function acceptMigrated(address account, uint256 id, uint64 kg) external {
         if (msg.sender != address(predecessor)) revert Migration_NotPredecessor(msg.sender);
-        if (_at(id).issued == 0) importBatch(id);
+        if (!_isBatch(id)) importBatch(id);
         Batch storage b = _at(id);
         Issued memory issued = Packed.unpackIssued(b.issued);
         issued.grossKg += kg;

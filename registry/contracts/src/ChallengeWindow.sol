@@ -10,11 +10,13 @@ import {RegistryTypes} from "./registry/RegistryTypes.sol";
 /// @title The court: whoever recomputed a batch otherwise may say so before a credit of it moves
 /// @notice Within a batch's lock anybody posts, with a bond, the content root that he gets from the same inputs. The
 /// batch is frozen until a guardian, or a panel of verifiers none of whom signed it, decides. Upheld: the batch is
-/// annulled, the bond comes back with a reward from the fund as far as it reaches. Dismissed: the bond goes to the
-/// batch's recipient (the co-op), for the time it lost. Undecided by the deadline: the batch is annulled and the bond
-/// comes back.
+/// annulled, the bond comes back with a reward from the fund as far as it reaches. Dismissed: of the bond, as much as a
+/// first bond goes to the batch's recipient (the co-op), for the time it lost, and the rest to the fund. Undecided by the
+/// deadline: the batch is annulled and the bond comes back.
 /// @dev Why silence annuls: an annulled tonne that was true is credited by the next claim (cumulative rule), a false
-/// tonne once sold is not recalled. Nobody gains by it: who challenges in bad faith and is heard loses the bond. Why
+/// tonne once sold is not recalled. Nobody gains by it: who challenges in bad faith and is heard loses the bond. Why the
+/// recipient gets no more than a first bond: else a co-op's accomplice could double the bond that others must post, by
+/// sham challenges whose bonds come home. Why
 /// the bond is an ERC-20 and not ETH: it is the yen token that credits are priced in. A buyer abroad has it in order to
 /// buy, a co-op can book it at its face in yen, and neither is left with a bond whose worth has moved meanwhile. The
 /// registry grants this contract COURT_ROLE; all it can do there is to freeze, thaw and annul locked batches.
@@ -47,10 +49,11 @@ contract ChallengeWindow is ReentrancyGuardTransient {
 
     // ---------------------------------------------------------------- constants
 
+    bytes32 public constant ISSUER_ROLE = keccak256("ISSUER_ROLE");
     bytes32 public constant VERIFIER_ROLE = keccak256("VERIFIER_ROLE");
     bytes32 public constant GUARDIAN_ROLE = keccak256("GUARDIAN_ROLE");
     /// @notice The bond of a batch doubles with each challenge dismissed, no more often than this.
-    uint256 public constant MAX_DOUBLINGS = 16;
+    uint256 public constant MAX_DOUBLINGS = 4;
     uint32 public constant MIN_RESOLUTION_TIME = 1 days;
     uint32 public constant MAX_RESOLUTION_TIME = 90 days;
 
@@ -76,7 +79,7 @@ contract ChallengeWindow is ReentrancyGuardTransient {
     mapping(uint256 id => mapping(bytes32 otherRoot => bool)) public posted;
     /// @notice What an account may withdraw, in base units of the token.
     mapping(address account => uint256) public owed;
-    /// @notice What was given for rewards and not yet promised to anybody.
+    /// @notice What was given for rewards, or lost by challengers beyond a first bond, and not yet promised to anybody.
     uint256 public rewardFund;
 
     // ---------------------------------------------------------------- events
@@ -189,9 +192,11 @@ contract ChallengeWindow is ReentrancyGuardTransient {
 
     // ---------------------------------------------------------------- decision
 
-    /// @notice A guardian decides. Not in a cause of his own: challenger, recipient or signer of the batch.
+    /// @notice A guardian decides. Not in a cause of his own: challenger, recipient or signer of the batch, or an issuer.
     function resolve(uint256 challengeId, bool uphold) external nonReentrant {
         if (!registry.hasRole(GUARDIAN_ROLE, msg.sender)) revert Challenge_NotGuardian(msg.sender);
+        // A verifier, who votes, is no issuer: the registry sees to that.
+        if (registry.hasRole(ISSUER_ROLE, msg.sender)) revert Challenge_OwnCause(challengeId, msg.sender);
         Challenge storage c = _undecided(challengeId);
         _close(challengeId, c, uphold ? Status.Upheld : Status.Dismissed);
     }
@@ -238,17 +243,22 @@ contract ChallengeWindow is ReentrancyGuardTransient {
         address payee = status == Status.Dismissed ? c.recipient : c.challenger;
         c.status = status;
         delete openOf[id];
-        if (status == Status.Upheld) {
-            // Of the first bond, however often it has doubled: a recipient gets back what sham challenges cost.
-            uint256 reward = amount < bond ? amount : bond;
-            if (reward > rewardFund) reward = rewardFund;
-            rewardFund -= reward;
-            amount += reward;
+        if (status != Status.Expired) {
+            // Of the first bond, however often it has doubled, for recipient and challenger alike.
+            uint256 once = amount < bond ? amount : bond;
+            if (status == Status.Upheld) {
+                if (once > rewardFund) once = rewardFund;
+                rewardFund -= once;
+                amount += once;
+            } else {
+                if (amount != 0) ++dismissals[id];
+                rewardFund += amount - once;
+                amount = once;
+            }
         }
         owed[payee] += amount;
         emit Resolved(challengeId, id, msg.sender, status, payee, amount);
         if (status == Status.Dismissed) {
-            if (amount != 0) ++dismissals[id];
             // The lock's clock stood still meanwhile: others have the time to challenge that they had.
             registry.thaw(id, uint40(block.timestamp + c.lockLeft));
         } else {

@@ -129,21 +129,54 @@ contract ChallengeTest is Court {
         challenge(root);
     }
 
-    function test_the_bond_doubles_with_each_dismissal_and_goes_to_the_coop(uint8 times) public {
-        uint256 rounds = bound(times, 1, 5);
-        uint256 paid;
+    function test_the_bond_doubles_with_each_dismissal_four_times_at_most(uint8 times) public {
+        uint256 rounds = bound(times, 1, 7);
+        uint256 lost;
         for (uint256 i = 0; i < rounds; ++i) {
-            vm.assertEq(court.bondOf(id), uint256(BOND) << i, "bond");
+            uint256 expected = uint256(BOND) << (i < 4 ? i : 4);
+            vm.assertEq(court.bondOf(id), expected, "bond");
             vm.prank(challenger);
             uint256 n = court.challenge(root, keccak256(abi.encode(i)), seller, "");
+            vm.assertEq(court.challenges(n).bond, expected, "posted");
             decided(n, false);
-            paid += uint256(BOND) << i;
+            lost += expected;
         }
+        vm.assertEq(court.dismissals(id), rounds, "dismissals");
+        // A first bond each to the co-op; what it had doubled by, to those who will be right.
+        uint256 paid = uint256(BOND) * rounds;
         vm.assertEq(court.owed(seller), paid, "co-op");
+        vm.assertEq(court.rewardFund(), lost - paid, "fund");
         vm.prank(seller);
         vm.assertEq(court.withdraw(stranger), paid, "withdrawn");
         vm.assertEq(yen.balanceOf(stranger), paid, "paid");
-        vm.assertEq(yen.balanceOf(address(court)), 0, "nothing is left");
+        vm.assertEq(yen.balanceOf(address(court)), lost - paid, "the court holds what it owes");
+    }
+
+    function test_an_accomplice_of_the_coop_pays_for_each_doubling_but_the_first() public {
+        uint256 before = yen.balanceOf(challenger) + yen.balanceOf(seller);
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.prank(challenger);
+            uint256 n = court.challenge(root, keccak256(abi.encode(i)), seller, "");
+            decided(n, false);
+        }
+        vm.prank(seller);
+        court.withdraw(seller);
+        uint256 cost = before - yen.balanceOf(challenger) - yen.balanceOf(seller);
+        vm.assertEq(cost, uint256(BOND) * 4, "of 1 + 2 + 4 bonds three come home");
+        vm.assertEq(court.bondOf(id), uint256(BOND) * 8, "what others post now");
+    }
+
+    function test_a_guardian_who_issues_does_not_judge() public {
+        uint256 n = challenge(root);
+        bytes32 role = registry.ISSUER_ROLE();
+        vm.prank(admin);
+        registry.grantRole(role, guardian);
+        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Challenge_OwnCause.selector, n, guardian));
+        decided(n, false);
+        vm.prank(admin);
+        registry.revokeRole(role, guardian);
+        decided(n, false);
+        vm.assertEq(status(n), uint256(ChallengeWindow.Status.Dismissed), "status");
     }
 
     function test_a_guardian_freezes_without_a_bond_but_may_not_judge_it() public {
@@ -259,6 +292,20 @@ contract ChallengeTest is Court {
         decided(second, true);
         vm.assertEq(court.owed(challenger), uint256(BOND) * 3, "the double bond, and once the first");
         vm.assertEq(court.rewardFund(), uint256(BOND) * 8, "fund");
+    }
+
+    function test_what_a_doubled_bond_loses_rewards_the_next_who_is_right() public {
+        decided(challenge(root), false);
+        vm.prank(challenger);
+        uint256 second = court.challenge(root, keccak256("second"), seller, "");
+        decided(second, false);
+        vm.assertEq(court.rewardFund(), BOND, "fund");
+        vm.prank(challenger);
+        uint256 third = court.challenge(root, keccak256("third"), seller, "");
+        decided(third, true);
+        vm.assertEq(court.owed(challenger), uint256(BOND) * 5, "four bonds and the reward");
+        vm.assertEq(court.rewardFund(), 0, "left");
+        vm.assertEq(yen.balanceOf(address(court)), court.owed(challenger) + court.owed(seller), "covered");
     }
 
     function test_a_deficit_that_an_annulled_issue_had_ended_stands_again() public {

@@ -23,8 +23,12 @@ contract LongLifeInvariantsTest {
         targets[0] = address(life);
     }
 
-    function afterInvariant() public view {
+    function afterInvariant() public {
         require(life.moves() >= 20, "hardly anything happened in this run");
+        life.everybodyLeaves();
+        life.checkUnits();
+        life.checkProjects();
+        life.checkCourt();
     }
 
     function invariant_units_accounts_and_court_hold_through_challenges_annulments_and_moves() public view {

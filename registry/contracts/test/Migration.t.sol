@@ -139,6 +139,33 @@ contract MigrationTest is Court {
         vm.stopPrank();
     }
 
+    function test_a_move_is_taken_back_for_all_its_projects_or_not_at_all() public {
+        bytes32[] memory both = new bytes32[](2);
+        (both[0], both[1]) = (PROJECT, LOCKED);
+        vm.startPrank(admin);
+        desk.announceMigration(both, address(next));
+        desk.announceMigration(both, address(next)); // again, which counts each but once
+        for (uint24 left = 2; left > 0; --left) {
+            bytes32[] memory some = new bytes32[](2 - left);
+            if (left == 1) some[0] = PROJECT;
+            vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Migration_ProjectsClosing.selector, left));
+            desk.announceMigration(some, address(0));
+        }
+        (uint40 closesAt,,) = desk.closing(PROJECT);
+        vm.assertTrue(closesAt != 0, "still closes");
+        both[1] = PROJECT;
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Migration_ProjectsClosing.selector, 1));
+        desk.announceMigration(both, address(0)); // named twice is no other's name
+        both[1] = LOCKED;
+        desk.announceMigration(both, address(0));
+        (address successor,) = desk.migration();
+        vm.assertEq(successor, address(0), "successor");
+        vm.stopPrank();
+        announce(LOCKED, address(next));
+        announce(LOCKED, address(0));
+        announce(PROJECT, address(next));
+    }
+
     function test_a_changed_mind_starts_the_delay_anew() public {
         announce(PROJECT, stranger);
         vm.warp(block.timestamp + 29 days);
@@ -406,6 +433,22 @@ contract MigrationTest is Court {
         next.registerProject(LOCKED, METHOD, 0, 0, "");
         next.registerProject(OTHER_PROJECT, METHOD, 0, 0, "");
         vm.stopPrank();
+    }
+
+    function test_a_third_registry_opens_nothing_while_the_first_still_could() public {
+        (SuccessorRegistry third,) = successorOf(address(next));
+        bytes32[] memory none = new bytes32[](0);
+        vm.prank(admin);
+        nextDesk.announceMigration(none, address(third));
+        vm.warp(block.timestamp + 30 days);
+        vm.startPrank(admin);
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Migration_NotSuccessor.selector, address(next)));
+        third.registerProject(OTHER_PROJECT, METHOD, 0, 0, "");
+        vm.stopPrank();
+        moved(PROJECT);
+        vm.prank(admin);
+        third.registerProject(OTHER_PROJECT, METHOD, 0, 0, "");
+        vm.assertTrue(third.projectKnown(OTHER_PROJECT), "opened");
     }
 
     function test_a_third_registry_takes_over_from_the_second() public {

@@ -10,20 +10,32 @@ import {RegistryCourt} from "./RegistryCourt.sol";
 /// its account never changes here again and the successor carries it on. Holders move when they like, or stay and
 /// retire here. Plot days and content roots are spent in the oldest registry's books, for all.
 abstract contract RegistryMigration is RegistryCourt {
-    /// @notice Announces that projects go over to a successor; address 0 takes back what is not yet in effect.
+    /// @notice Announces that projects go over to a successor; address 0, with all projects announced before, takes back
+    /// what is not yet in effect.
     function announceMigration(bytes32[] calldata projectIds, address successor) external onlyRole(DEFAULT_ADMIN_ROLE) {
         Migration memory m = _migration;
         uint40 from = uint40(block.timestamp + MIGRATION_DELAY);
         if (successor != m.successor) {
             if (_inEffect(m)) revert Migration_Final(m.successor, m.from);
-            _migration = Migration(successor, from);
+            (m.successor, m.from) = (successor, from);
         }
         for (uint256 i = 0; i < projectIds.length; ++i) {
             State storage state = _project(projectIds[i]).state;
-            _checkOpen(projectIds[i], state.closesAt, 0);
-            state.closesAt = successor == address(0) ? 0 : from;
-            emit MigrationAnnounced(projectIds[i], successor, state.closesAt);
+            uint40 closesAt = state.closesAt;
+            _checkOpen(projectIds[i], closesAt, 0);
+            if (successor == address(0)) {
+                if (closesAt != 0) --m.closing;
+                closesAt = 0;
+            } else {
+                if (closesAt == 0) ++m.closing;
+                closesAt = from;
+            }
+            state.closesAt = closesAt;
+            emit MigrationAnnounced(projectIds[i], successor, closesAt);
         }
+        // Else some would close and none take them.
+        if (successor == address(0) && m.closing != 0) revert Migration_ProjectsClosing(m.closing);
+        _migration = m;
     }
 
     /// @notice Moves the caller's credits: burned here, minted by the successor.
@@ -70,7 +82,7 @@ abstract contract RegistryMigration is RegistryCourt {
 
     /// @notice Refuses the successor, who calls, to open a project anew that has an account here or in a registry
     /// before.
-    function checkOpening(bytes32 projectId) external view {
+    function checkOpening(bytes32 projectId) public view virtual {
         _checkSuccessor();
         if (projectTaken(projectId)) revert Project_Known(projectId);
     }

@@ -50,6 +50,7 @@ abstract contract RegistryTypes {
     struct Migration {
         address successor; // 0: none announced
         uint40 from; // unix seconds from which it is in effect and final
+        uint24 closing; // projects that close, or have
     }
 
     /// @notice A project as views give it.
@@ -275,6 +276,7 @@ abstract contract RegistryTypes {
     error Release_KgInvalid(uint64 kg, uint64 releasableKg);
     error Release_Deficit(bytes32 projectId, uint64 deficitKg);
     error Migration_Final(address successor, uint40 from);
+    error Migration_ProjectsClosing(uint24 count);
     error Migration_NotInEffect(address successor, uint40 from);
     error Migration_NotSuccessor(address caller);
     error Migration_Unsettled(bytes32 projectId);

@@ -75,6 +75,12 @@ contract SuccessorDesk is RegistryDesk, AfterPredecessor, ISuccessor {
         return super.projectTaken(projectId) || predecessor.projectTaken(projectId);
     }
 
+    /// @dev Nor in a registry before it, while that one could still open the same.
+    function checkOpening(bytes32 projectId) public view override {
+        super.checkOpening(projectId);
+        predecessor.checkOpening(projectId);
+    }
+
     /// @dev Spent in the predecessor's books (and by it in its predecessor's), so that neither registry credits what
     /// the other has, in whatever order.
     function _spend(bytes32 batchId, bytes32 contentRoot, bytes32[] memory keys, uint32 start, uint32 end)

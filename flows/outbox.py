@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 
 from flows.catalogue import Catalogue
 from flows.settings import utc_now
-from flows.tables import ChainCursorRow, ChainEventRow, OutboxRow
+from flows.tables import ActionRow, ChainCursorRow, ChainEventRow, OutboxRow
 from registry.ports import OutboxEntry
 
 
@@ -89,7 +89,51 @@ class CatalogueOutbox:
             row.changed_at = self._clock()
 
 
-def _entry(row: OutboxRow) -> OutboxEntry:
+class CatalogueActions:
+    """Durable record of what is to be done once (`registry.actions.ActionLog`); each method has committed when it returns."""
+
+    def __init__(self, catalogue: Catalogue, clock: Callable[[], datetime] = utc_now) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+
+    def put_plan(self, batch_id: str, plan: dict[str, Any]) -> OutboxEntry:
+        """Record the plan, or give back the entry already there under this key, unchanged."""
+        with self._catalogue.write() as session:
+            row = session.get(ActionRow, batch_id)
+            if row is None:
+                row = ActionRow(batch_id=batch_id, plan=plan, state="planned", changed_at=self._clock())
+                session.add(row)
+            return _entry(row)
+
+    def take(self, batch_id: str, before: str | None, tx_hash: str, raw_tx: str) -> OutboxEntry:
+        """Record signed bytes, if those on record are still `before`; what is on record then."""
+        with self._catalogue.write() as session:
+            row = session.get(ActionRow, batch_id, with_for_update=True)
+            if row is None:
+                raise KeyError(f"no plan of action {batch_id} was recorded before it was signed")
+            if row.raw_tx == before:
+                row.state, row.tx_hash, row.raw_tx, row.receipt = "sent", tx_hash, raw_tx, None
+                row.changed_at = self._clock()
+            return _entry(row)
+
+    def mark_mined(self, batch_id: str, receipt: dict[str, Any]) -> None:
+        """Record that it is done, and by which transaction."""
+        with self._catalogue.write() as session:
+            row = session.get(ActionRow, batch_id, with_for_update=True)
+            if row is None:
+                raise KeyError(f"no plan of action {batch_id} is recorded")
+            if (row.state, row.receipt) != ("mined", receipt):
+                row.state, row.receipt, row.changed_at = "mined", receipt, self._clock()
+
+    def forget_unless(self, chain_id: int, kept: Callable[[OutboxEntry], bool]) -> None:
+        """Forget the actions of a chain that are not to be kept; for one that was restored and has no pending transactions."""
+        with self._catalogue.write() as session:
+            for row in session.scalars(select(ActionRow)):
+                if row.plan["chain_id"] == chain_id and not kept(_entry(row)):
+                    session.delete(row)
+
+
+def _entry(row: OutboxRow | ActionRow) -> OutboxEntry:
     state: Any = row.state
     return OutboxEntry(row.batch_id, dict(row.plan), state, row.tx_hash, row.raw_tx, row.receipt)
 

@@ -60,13 +60,17 @@ class ProjectRow(Base):
 
 
 class PlanRow(Base):
-    """A monitoring plan and when it was stored: before the second date was read."""
+    """A monitoring plan and when it was stored: before the second date was read.
+
+    A changed one is for surveys later than `after_survey`, the newest that had been accepted when it was stored.
+    """
 
     __tablename__ = "plans"
     digest: Mapped[str] = mapped_column(String(80), primary_key=True)
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), index=True)
     doc: Mapped[dict[str, Any]] = mapped_column(Document)
     stored_at: Mapped[datetime] = mapped_column(UtcTime)
+    after_survey: Mapped[str | None] = mapped_column(String(120))
 
 
 class SurveyRow(Base):
@@ -155,6 +159,19 @@ class OutboxRow(Base):
 
     __tablename__ = "outbox"
     batch_id: Mapped[str] = mapped_column(String(80), primary_key=True)
+    plan: Mapped[dict[str, Any]] = mapped_column(Document)
+    state: Mapped[str] = mapped_column(String(12), index=True)
+    tx_hash: Mapped[str | None] = mapped_column(String(80))
+    raw_tx: Mapped[str | None] = mapped_column(Text)
+    receipt: Mapped[dict[str, Any] | None] = mapped_column(Document)
+    changed_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class ActionRow(Base):
+    """Something asked for once, other than an issue: its words, then what was signed, then what the chain answered."""
+
+    __tablename__ = "actions"
+    batch_id: Mapped[str] = mapped_column("action_id", String(80), primary_key=True)
     plan: Mapped[dict[str, Any]] = mapped_column(Document)
     state: Mapped[str] = mapped_column(String(12), index=True)
     tx_hash: Mapped[str | None] = mapped_column(String(80))

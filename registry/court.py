@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from registry.court_events import Challenged, Resolved, Voted, Withdrawn
+from registry.court_events import Challenged, Resolved, RewardFunded, Voted, Withdrawn
 from registry.eventbase import Event
 from registry.events import BatchIssued
 from registry.portbase import PortBase, PortError, only
@@ -183,11 +183,15 @@ class CourtPort(PortBase):
         mined = self._send(account, "ChallengeWindow", "withdraw", to or account.address)
         return only(self.events_of(mined), Withdrawn)
 
-    def fund_rewards(self, account: Signer, amount: int) -> None:
-        """Give to the fund from which challengers who were right are rewarded, base units of yen."""
+    def fund_rewards(self, account: Signer, amount: int) -> RewardFunded:
+        """Give to the fund from which challengers who were right are rewarded, base units of yen; each time it is called."""
         self.court()
-        self._send(account, "DevYen", "approve", self.deployment.court, amount)
-        self._send(account, "ChallengeWindow", "fundRewards", amount)
+        court = self.deployment.court
+        if int(self.view("DevYen", "allowance", account.address, court)) < amount:
+            self._send(account, "DevYen", "approve", court, amount)
+        return only(
+            self.events_of(self._send(account, "ChallengeWindow", "fundRewards", amount)), RewardFunded
+        )
 
     def _resolved(
         self, challenge_id: int, status: int | None = None, by: str | None = None

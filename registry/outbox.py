@@ -53,6 +53,13 @@ class JsonFileOutbox:
         """Record the signed transaction."""
         self._write(replace(self._read()[batch_id], state="sent", tx_hash=tx_hash, raw_tx=raw_tx))
 
+    def take(self, batch_id: str, before: str | None, tx_hash: str, raw_tx: str) -> OutboxEntry:
+        """Record signed bytes, if those on record are still `before`; what is on record then."""
+        entry = self._read()[batch_id]
+        if entry.raw_tx != before:
+            return entry
+        return self._write(replace(entry, state="sent", tx_hash=tx_hash, raw_tx=raw_tx))
+
     def mark_mined(self, batch_id: str, receipt: dict[str, Any]) -> None:
         """Record that the batch is on the chain."""
         self._write(replace(self._read()[batch_id], state="mined", receipt=receipt))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Any, Self, TypeVar
 
 from web3 import Web3
 
@@ -35,6 +36,7 @@ class PortBase(ChainViews):
         super().__init__(w3, deployment)
         self.confirmations = confirmations
         self.sender = Sender(w3)
+        self._recorded: tuple[str, Callable[[Signer, Callable[[], SignedTx]], Mined]] | None = None
         if self.sender.chain_id != deployment.chain_id:
             raise PortError(
                 en=f"The contracts are on chain {deployment.chain_id}, the connection is to chain "
@@ -51,7 +53,15 @@ class PortBase(ChainViews):
         data = encode_call(contract, function, *arguments)
         return self.sender.prepare(account, function, self.deployment.address_of(contract), data)
 
+    def recording(self, function: str, send: Callable[[Signer, Callable[[], SignedTx]], Mined]) -> Self:
+        """The same port, whose transactions that call `function` go through `send` (`registry.actions`)."""
+        other = copy(self)
+        other._recorded = (function, send)
+        return other
+
     def _send(self, account: Signer, contract: str, function: str, *arguments: Any) -> Mined:
+        if self._recorded is not None and self._recorded[0] == function:
+            return self._recorded[1](account, lambda: self._prepare(account, contract, function, *arguments))
         data = encode_call(contract, function, *arguments)
         return self.sender.transact(account, function, self.deployment.address_of(contract), data)
 

@@ -137,6 +137,11 @@ COURT_AND_BOOKS: Mapping[str, tuple[str, str]] = {
         "The project has a deficit of {deficitKg} kg: no buffer is released before it is made good (satoyama buffer refill).",
         "不足が {deficitKg} kg 残っています。補填(satoyama buffer refill)が済むまでバッファーは解放できません。",
     ),
+    "Migration_ProjectsClosing": (
+        "The move cannot be taken back as long as projects are announced to close ({count}). Take those back first: "
+        "satoyama migrate announce --take-back",
+        "締切を予告したプロジェクトが {count} 件ある間は、移行を取り消せません。先にそれらを取り消してください: satoyama migrate announce --take-back",
+    ),
     "Migration_Final": (
         "The move to {successor} is in effect since {from} (unix seconds) and final.",
         "{successor} への移行は {from}(unix 秒)に発効しており、取り消せません。",
@@ -210,8 +215,8 @@ COURT_AND_BOOKS: Mapping[str, tuple[str, str]] = {
         "{caller} は検証者ではないため、投票できません。",
     ),
     "Challenge_OwnCause": (
-        "{caller} is the challenger, the batch's recipient or its signer, and cannot judge challenge {challengeId}. Ask another guardian or verifier.",
-        "{caller} は申立人・受取人・署名者のいずれかで、異議 {challengeId} を裁けません。別の監視役か検証者に依頼してください。",
+        "{caller} is the challenger, the batch's recipient, its signer or an issuer, and cannot judge challenge {challengeId}. Ask another guardian or verifier.",
+        "{caller} は申立人・受取人・署名者・発行者のいずれかで、異議 {challengeId} を裁けません。別の監視役か検証者に依頼してください。",
     ),
     "Challenge_Voted": (
         "{caller} has voted on challenge {challengeId} already.",

@@ -6,34 +6,44 @@ import csv
 import io
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from apps.cli.again import again_option, tell_before
 from apps.cli.runs import newest_claim, project_option
 from apps.cli.say import Session
+
+if TYPE_CHECKING:
+    from flows.settings import Workspace
+    from registry.events import Retired, Sold
 
 
 @click.command()
 @click.option("--kg", type=click.IntRange(min=1), required=True, help="How many kilograms to offer.")
 @click.option("--price", type=click.IntRange(min=1), required=True, help="Yen per tonne.")
 @click.option("--batch", help="Batch id; the newest by default.")
+@again_option
 @click.pass_obj
-def sell(session: Session, kg: int, price: int, batch: str | None) -> None:
-    """Offer issued credits at a price. 売り出し
+def sell(session: Session, kg: int, price: int, batch: str | None, reference: str) -> None:
+    """Offer issued credits at a price; the same offer is made once. 売り出し
 
     \b
     Example: satoyama sell --kg 100000 --price 15000
     """
     from flows import work
+    from flows.work import once
 
     ws = session.open()
     units = price * 10 ** work.open_port(ws).yen_decimals()
-    listed = work.list_for_sale(ws, batch or newest_claim(session), kg, units)
+    done = once.list_once(ws, batch or newest_claim(session), kg, units, reference)
+    listed = done.result
+    tell_before(session, done.sent_now, listed.block_time, listed.tx_hash)
     session.tell(
         f"Offer {listed.listing_id}: {kg:,} kg at {price:,} yen per tonne",
         f"出品 {listed.listing_id}: {kg:,} kg、1トン {price:,} 円",
     )
-    session.result(listed.to_doc())
+    session.result({**listed.to_doc(), "sent_now": done.sent_now})
 
 
 @click.command()
@@ -48,6 +58,7 @@ def sell(session: Session, kg: int, price: int, batch: str | None) -> None:
     "--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day of the emissions compensated."
 )
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day of them.")
+@again_option
 @click.pass_obj
 def buy(
     session: Session,
@@ -60,10 +71,12 @@ def buy(
     country: str | None,
     first: datetime | None,
     last: datetime | None,
+    reference: str,
 ) -> None:
     """Buy credits; the money goes to the revenue split in the same transaction. 購入
 
-    With --retire-for they are used up in that transaction too, with a certificate.
+    With --retire-for they are used up in that transaction too, with a certificate. The same purchase is made once,
+    however often this is run.
 
     \b
     Example: satoyama buy --kg 5000
@@ -77,8 +90,8 @@ def buy(
             "--purpose, --country, --from and --to tell of a retirement: give --retire-for."
         )
     ws = session.open()
-    offer = open_listing(session, kg) if listing is None else listing
     if only_quote:
+        offer = open_listing(session, kg) if listing is None else listing
         cost = work.open_port(ws).quote(offer, kg)
         session.tell(
             f"Offer {offer}: {kg:,} kg cost {cost:,} base units",
@@ -86,19 +99,11 @@ def buy(
         )
         session.result({"listing_id": offer, "kg": kg, "cost": cost})
         return
-    if beneficiary is None:
-        sold, retired = work.buy(ws, offer, kg, max_cost=max_cost), None
-    else:
-        sold, retired = work.buy_and_retire(
-            ws,
-            offer,
-            kg,
-            beneficiary=beneficiary,
-            purpose=purpose or "voluntary offset",
-            country=country or "JP",
-            consumption=consumption,
-            max_cost=max_cost,
-        )
+    asked = {"max_cost": max_cost, "reference": reference}
+    sold, retired, sent_now = _bought(
+        session, ws, (kg, listing), asked, beneficiary, purpose, country, consumption
+    )
+    tell_before(session, sent_now, sold.block_time, sold.tx_hash)
     session.tell(
         f"Bought {sold.kg:,} kg for {sold.cost:,} base units; transaction {sold.tx_hash}",
         f"{sold.kg:,} kg を {sold.cost:,} 単位で購入。取引 {sold.tx_hash}",
@@ -108,7 +113,35 @@ def buy(
             f"Retired for {beneficiary} in the same transaction: certificate {retired.certificate_id}",
             f"同じ取引で {beneficiary} のため無効化しました: 証明書 {retired.certificate_id}",
         )
-    session.result(sold.to_doc() | ({"retired": retired.to_doc()} if retired else {}))
+    certificate = {"retired": retired.to_doc()} if retired else {}
+    session.result({**sold.to_doc(), **certificate, "sent_now": sent_now})
+
+
+def _bought(
+    session: Session,
+    ws: Workspace,
+    what: tuple[int, int | None],
+    asked: dict[str, Any],
+    beneficiary: str | None,
+    purpose: str | None,
+    country: str | None,
+    consumption: tuple[date, date] | None,
+) -> tuple[Sold, Retired | None, bool]:
+    """The sale, the certificate if one was asked for, and whether this run sent them."""
+    from flows.work import once
+    from flows.work.trading import consumption_days
+    from registry.port import Retirement
+
+    def choose() -> int:
+        return open_listing(session, what[0])
+
+    if beneficiary is None:
+        bought = once.buy_once(ws, *what, choose, **asked)
+        return bought.result, None, bought.sent_now
+    days = consumption_days(consumption)
+    who = Retirement(beneficiary, purpose or "voluntary offset", country or "JP", *days)
+    both = once.buy_and_retire_once(ws, *what, choose, who, **asked)
+    return *both.result, both.sent_now
 
 
 def open_listing(session: Session, kg: int) -> int:
@@ -139,6 +172,7 @@ def open_listing(session: Session, kg: int) -> int:
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day of them.")
 @click.option("--batch", help="Batch id; the newest by default.")
 @click.option("--certificate", type=click.Path(path_type=Path), help="Write the certificate (PDF) here.")
+@again_option
 @click.pass_obj
 def retire(
     session: Session,
@@ -150,20 +184,31 @@ def retire(
     last: datetime | None,
     batch: str | None,
     certificate: Path | None,
+    reference: str,
 ) -> None:
-    """Use credits up, for ever, and get a certificate. 無効化（償却）と証明書
+    """Use credits up, for ever, and get a certificate; the same is done once. 無効化（償却）と証明書
 
     \b
     Example: satoyama retire --kg 5000 --beneficiary "Example Co." --from 2025-04-01 --to 2026-03-31 --certificate c.pdf
     """
     from flows import work
+    from flows.work import once
 
     ws = session.open()
     name = batch or newest_claim(session)
     consumption = _period(first, last)
-    retired = work.retire(
-        ws, name, kg, beneficiary=beneficiary, purpose=purpose, country=country, consumption=consumption
+    done = once.retire_once(
+        ws,
+        name,
+        kg,
+        beneficiary=beneficiary,
+        purpose=purpose,
+        country=country,
+        consumption=consumption,
+        reference=reference,
     )
+    retired = done.result
+    tell_before(session, done.sent_now, retired.block_time, retired.tx_hash)
     if certificate is not None:
         from apps.pdf import render_certificate
         from apps.web.reads import Reader
@@ -174,7 +219,7 @@ def retire(
         f"Retired {kg:,} kg for {beneficiary}: certificate {retired.certificate_id}",
         f"{beneficiary} のため {kg:,} kg を無効化しました: 証明書 {retired.certificate_id}",
     )
-    session.result(retired.to_doc())
+    session.result({**retired.to_doc(), "sent_now": done.sent_now})
 
 
 def _period(first: datetime | None, last: datetime | None) -> tuple[date, date] | None:

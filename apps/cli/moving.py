@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from apps.cli.again import again_option, tell_before
 from apps.cli.runs import newest_claim, project_option
 from apps.cli.say import Plain, Session
 
@@ -113,19 +114,27 @@ def adopt(session: Session) -> None:
 @_batch_option
 @click.option("--kg", type=click.IntRange(min=1), help="How many kilograms; all by default.")
 @click.option("--role", default="buyer", show_default=True, help="Whose credits.")
+@again_option
 @click.pass_obj
-def credits(session: Session, batch: str | None, kg: int | None, role: str) -> None:
+def credits(session: Session, batch: str | None, kg: int | None, role: str, reference: str) -> None:
     """Holder: move one's credits to the successor; or stay, and retire them in the old registry. 保有分の移行
 
     \b
     Example: satoyama migrate credits --role seller
     """
-    from flows.work import successor
+    from flows.work import once, successor
 
-    moved = successor.move_credits(session.open(), batch or newest_claim(session), kg, role)
+    ws, name = session.open(), batch or newest_claim(session)
+    if kg is None:
+        moved, sent_now = successor.move_credits(ws, name, None, role), True
+    else:
+        done = once.move_once(ws, name, kg, role, reference)
+        moved, sent_now = done.result, done.sent_now
+        tell_before(session, sent_now, moved.block_time, moved.tx_hash)
     amount = 0 if moved is None else moved.kg
     session.tell(f"{amount:,} kg moved", f"{amount:,} kg を移しました")
-    session.result({"kg": amount, "moved": None if moved is None else moved.to_doc()})
+    doc = None if moved is None else moved.to_doc()
+    session.result({"kg": amount, "moved": doc, "sent_now": sent_now})
 
 
 @click.group(cls=Plain)
@@ -162,19 +171,27 @@ def buffer_status(session: Session, project_id: str | None) -> None:
 @project_option
 @click.option("--kg", type=click.IntRange(min=1), help="How many kilograms; the whole deficit by default.")
 @click.option("--role", default="seller", show_default=True, help="Whose credits are given.")
+@again_option
 @click.pass_obj
-def refill(session: Session, batch: str | None, project_id: str | None, kg: int | None, role: str) -> None:
+def refill(
+    session: Session, batch: str | None, project_id: str | None, kg: int | None, role: str, reference: str
+) -> None:
     """Give credits, of any project, to make the project's deficit smaller. 不足の補填
 
     \b
     Example: satoyama buffer refill --role seller
     """
     from flows import work
-    from flows.work import buffers
+    from flows.work import buffers, once
 
-    ws = session.open()
-    project = project_id or work.only_project_id(ws)
-    done = buffers.refill_deficit(ws, project, batch or newest_claim(session), kg, role)
+    ws, sent_now = session.open(), True
+    project, name = project_id or work.only_project_id(ws), batch or newest_claim(session)
+    if kg is None:
+        done = buffers.refill_deficit(ws, project, name, None, role)
+    else:
+        given = once.refill_once(ws, project, name, kg, role, reference)
+        done, sent_now = given.result, given.sent_now
+        tell_before(session, sent_now, given.result.block_time, given.result.tx_hash)
     if done is None:
         session.tell("There is no deficit", "不足はありません")
     else:
@@ -182,7 +199,7 @@ def refill(session: Session, batch: str | None, project_id: str | None, kg: int 
             f"{done.kg:,} kg given; the deficit is now {done.deficit_kg:,} kg",
             f"{done.kg:,} kg を補填しました。不足は {done.deficit_kg:,} kg です",
         )
-    session.result({"refilled": None if done is None else done.to_doc()})
+    session.result({"refilled": None if done is None else done.to_doc(), "sent_now": sent_now})
 
 
 @buffer.command()

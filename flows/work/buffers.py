@@ -119,7 +119,7 @@ def refill_deficit(
     Parameters
     ----------
     kg : int, optional
-        The whole deficit by default, which may be run again; a stated amount is given each time.
+        The whole deficit by default, which may be run again; a stated amount is given each time (`flows.work.once` gives it once).
     """
     port, key = chainroom.open_port(ws), project_key(project_id)
     holder = chainroom.accounts(ws).load(role)

@@ -7,11 +7,14 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.outbox import CatalogueEvents
+from flows.outbox import CatalogueActions, CatalogueEvents
 from flows.settings import Workspace
 from flows.work import chainroom
 from models.errors import SatoyamaError
+from registry.actions import on_chain
+from registry.chain import connect
 from registry.deploy import Deployment
+from registry.sender import Sender
 
 if TYPE_CHECKING:
     from registry.backup import ChainSummary
@@ -48,7 +51,7 @@ def restore_chain(ws: Workspace, folder: Path, *, replace: bool = False) -> Chai
     """Put a backup in place of the workspace's chain; events are read anew.
 
     Batches that the outbox has as mined and the restored chain has not are issued again by the next `settle`, with what
-    was signed then. Sales, retirements and payouts made since the backup are gone.
+    was signed then. Sales, retirements and payouts made since the backup are gone, and asked for again are done again.
 
     Parameters
     ----------
@@ -79,6 +82,9 @@ def restore_chain(ws: Workspace, folder: Path, *, replace: bool = False) -> Chai
         shutil.copyfile(manifest, ws.chain_folder / manifest.name)
     for known in (*chainroom.past_deployments(ws), deployed):
         CatalogueEvents(ws.catalogue, ws.clock).forget(known.chain_id, known.registry)
+    sender = Sender(connect(chainroom.chain_config(ws)))
+    actions = CatalogueActions(ws.catalogue, ws.clock)
+    actions.forget_unless(deployed.chain_id, lambda entry: on_chain(sender, entry))
     return restored
 
 

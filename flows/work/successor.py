@@ -149,7 +149,7 @@ def move_credits(
     Parameters
     ----------
     kg : int, optional
-        All by default, which may be run again; a stated amount is moved each time.
+        All by default, which may be run again; a stated amount is moved each time (`flows.work.once` moves it once).
     """
     past = chainroom.past_deployments(ws)
     port = chainroom.open_port(ws, past[-1] if past else None)

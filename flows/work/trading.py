@@ -144,7 +144,7 @@ def buy(
     """Buy credits; pays in yen by a signed permit, and the money goes to the split in the same transaction."""
     port = chainroom.open_port(ws)
     buyer = chainroom.accounts(ws).load(buyer_role)
-    return port.buy_with_permit(buyer, listing_id, kg, max_cost=max_cost, deadline=_deadline(ws, port))
+    return port.buy_with_permit(buyer, listing_id, kg, max_cost=max_cost, deadline=offer_deadline(ws, port))
 
 
 def buy_and_retire(
@@ -168,16 +168,18 @@ def buy_and_retire(
     """
     port = chainroom.open_port(ws)
     buyer = chainroom.accounts(ws).load(buyer_role)
-    who = Retirement(beneficiary, purpose, country, *_days(consumption))
-    deadline = _deadline(ws, port)
+    who = Retirement(beneficiary, purpose, country, *consumption_days(consumption))
+    deadline = offer_deadline(ws, port)
     return port.buy_and_retire(buyer, listing_id, kg, who, max_cost=max_cost, deadline=deadline)
 
 
-def _deadline(ws: Workspace, port: ChainPort) -> int:
+def offer_deadline(ws: Workspace, port: ChainPort) -> int:
+    """Until when (unix seconds) an offer to buy that is made now may be taken."""
     return max(port.head()[1], int(ws.clock().timestamp())) + OFFER_LIFE_S
 
 
-def _days(period: tuple[date, date] | None) -> tuple[int, int]:
+def consumption_days(period: tuple[date, date] | None) -> tuple[int, int]:
+    """Days since 1970-01-01 of a half-open period; 0 and 0 where none is given."""
     return (0, 0) if period is None else (day_number(period[0]), day_number(period[1]))
 
 
@@ -206,7 +208,7 @@ def retire(
         holder,
         token_id(port, record.claim.batch_id),
         kg,
-        Retirement(beneficiary, purpose, country, *_days(consumption)),
+        Retirement(beneficiary, purpose, country, *consumption_days(consumption)),
     )
 
 

@@ -65,6 +65,14 @@ class PortBase(ChainViews):
         data = encode_call(contract, function, *arguments)
         return self.sender.transact(account, function, self.deployment.address_of(contract), data)
 
+    def prepare_call(self, account: Signer, contract: str, function: str, *arguments: Any) -> SignedTx:
+        """A signed call of a contract's function; nothing is sent. ChainRefused if it would be refused now."""
+        return self._prepare(account, contract, function, *arguments)
+
+    def send_call(self, account: Signer, contract: str, function: str, *arguments: Any) -> Mined:
+        """Call a contract's function and wait for the receipt."""
+        return self._send(account, contract, function, *arguments)
+
     def final_block(self) -> int:
         """The newest block that is as deep as `confirmations` asks for; -1 if the chain is not that long yet."""
         return self.head()[0] + 1 - self.confirmations

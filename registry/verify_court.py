@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from registry.bench import bench_of
 from registry.checks import Check
 from registry.court_events import BatchAnnulled, Migrated, Resolved
 from registry.events import BatchIssued, Event
@@ -23,6 +24,8 @@ def check_standing(port: ChainPort, event: BatchIssued, batch: BatchInfo) -> lis
         return [_open(port, event)]
     now = port.head()[1]
     texts = [_calm(port, events, event, batch, now), _moved(port, events, event, now)]
+    if now < batch.locked_until:
+        texts.append(_judges(port, event, ()))
     return [
         Check(
             NAME,
@@ -57,14 +60,23 @@ def _open(port: ChainPort, event: BatchIssued) -> Check:
             "the batch is under challenge, at a court this deployment does not name: wait until that is decided",
             "このバッチは（この配備に記載のない契約で）異議の審査中です。決定をお待ちください",
         )
+    en, ja = _judges(port, event, (info.challenger,))
     return Check(
         NAME,
         "not_made",
         f"the batch is under challenge {number}, to be decided before {when_utc(info.deadline)}: wait. "
-        f"{info.challenger} gets content root 0x{info.other_root.hex()}",
+        f"{info.challenger} gets content root 0x{info.other_root.hex()}" + (f"; {en}" if en else ""),
         f"このバッチは異議 {number} の審査中です（期限 {when_utc(info.deadline)}）。決定をお待ちください。"
-        f"申立人 {info.challenger} の内容ルートは 0x{info.other_root.hex()}",
+        f"申立人 {info.challenger} の内容ルートは 0x{info.other_root.hex()}" + (f"。{ja}" if ja else ""),
     )
+
+
+def _judges(port: ChainPort, event: BatchIssued, parties: tuple[str, ...]) -> tuple[str, str]:
+    """What is weak about the court that would judge this batch; empty where nothing is."""
+    found = bench_of(port)
+    if found is None:
+        return "", ""
+    return found.without((event.verifier, event.recipient, *parties)).warning() or ("", "")
 
 
 def _calm(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from apps.cli.again import again_option, tell_before
+from apps.cli.roles import warn, warning_doc
 from apps.cli.runs import newest_claim
 from apps.cli.say import Plain, Session
 
@@ -138,6 +140,61 @@ def withdraw(session: Session, role: str, to: str | None) -> None:
 
 
 @challenge.command()
+@click.pass_obj
+def court(session: Session) -> None:
+    """The court: its terms, the reward fund, who can judge there, and what is weak about that. 審査の体制
+
+    \b
+    Example: satoyama challenge court
+    """
+    from flows.work import disputes
+
+    found = disputes.court_state(session.open())
+    terms, judges = found.terms, found.bench
+    days = terms.resolution_s // 86_400
+    session.tell(
+        f"First bond {terms.bond:,} base units; decided within {days} days by a guardian or {terms.panel} verifiers",
+        f"最初の保証金 {terms.bond:,} 単位、{days} 日以内に監視役1人または検証者 {terms.panel} 人が決定",
+    )
+    session.tell(
+        f"Reward fund {terms.reward_fund:,} base units (satoyama challenge fund)",
+        f"報奨基金 {terms.reward_fund:,} 単位（satoyama challenge fund）",
+    )
+    for account in judges.guardians:
+        session.tell(f"  guardian  {account}", f"  監視役  {account}")
+    for account in judges.verifiers:
+        session.tell(f"  verifier  {account}", f"  検証者  {account}")
+    warn(session, found.warning)
+    session.result({**vars(terms), **vars(judges), "warning": warning_doc(found.warning)})
+
+
+@challenge.command()
+@click.argument("yen", type=click.IntRange(min=1))
+@click.option("--role", default="seller", show_default=True, help="Whose yen.")
+@again_option
+@click.pass_obj
+def fund(session: Session, yen: int, role: str, reference: str) -> None:
+    """Give whole yen to the fund that rewards challengers who were right, once. 報奨基金への拠出
+
+    \b
+    Example: satoyama challenge fund 50000 --role seller
+    """
+    from flows import work
+    from flows.work import disputes, once
+
+    ws = session.open()
+    units = yen * 10 ** work.open_port(ws).yen_decimals()
+    done = once.fund_rewards_once(ws, units, role, reference)
+    tell_before(session, done.sent_now, done.result.block_time, done.result.tx_hash)
+    left = disputes.court_state(ws).terms.reward_fund
+    session.tell(
+        f"{done.result.amount:,} base units given; the fund holds {left:,}",
+        f"{done.result.amount:,} 単位を拠出しました。基金の残高は {left:,} 単位です",
+    )
+    session.result({**done.result.to_doc(), "sent_now": done.sent_now, "reward_fund": left})
+
+
+@challenge.command()
 @_batch_option
 @click.pass_obj
 def status(session: Session, batch: str | None) -> None:
@@ -163,12 +220,17 @@ def status(session: Session, batch: str | None) -> None:
     for number, info in found.challenges:
         line = f"  {number}  {info.status:9s}  {info.challenger}  0x{info.other_root.hex()}"
         session.tell(line, line)
+    session.tell(f"  reward fund {found.reward_fund:,} base units", f"  報奨基金 {found.reward_fund:,} 単位")
+    if found.word in ("may be challenged", "under challenge"):
+        warn(session, found.warning)
     session.result(
         {
             "batch_id": "0x" + found.batch_id.hex(),
             "standing": found.word,
             "locked_until": None if found.state.frozen else found.batch.locked_until,
             "bond": found.bond,
+            "reward_fund": found.reward_fund,
+            "warning": warning_doc(found.warning),
             "serial_next": found.state.serial_next,
             "serial_end": found.state.serial_end,
             "challenges": [_challenge_doc(number, info) for number, info in found.challenges],

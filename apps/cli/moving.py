@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from apps.cli.again import again_option, tell_before
+from apps.cli.roles import warn, warning_doc
 from apps.cli.runs import newest_claim, project_option
 from apps.cli.say import Plain, Session
 
@@ -32,11 +33,16 @@ def prepare(session: Session, bond: int, days: int, panel: int) -> None:
     Example: satoyama migrate prepare
     """
     from flows.work import successor
+    from flows.work.chainroom import open_port
+    from registry.bench import court_warning
     from registry.deploy import CourtTerms
 
-    made = successor.prepare_successor(session.open(), CourtTerms(bond, days, panel))
+    ws = session.open()
+    made = successor.prepare_successor(ws, CourtTerms(bond, days, panel))
     session.tell(f"Successor: registry {made.registry}", f"後継の登録簿: {made.registry}")
-    session.result(made.to_doc())
+    warning = court_warning(open_port(ws, made))
+    warn(session, warning)
+    session.result({**made.to_doc(), "warning": warning_doc(warning)})
 
 
 @migrate.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from apps.cli.roles import grant, revoke, roles, suspend
 from apps.cli.say import Plain, Session
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ def serve(session: Session, host: str, port: int) -> None:
 @click.group(cls=Plain)
 def chain() -> None:
     """The workspace's chain. チェーン"""
+
+
+for _command in (roles, grant, revoke, suspend):
+    chain.add_command(_command)
 
 
 @chain.command("serve")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from apps.cli.roles import warn, warning_doc
 from apps.cli.say import REFUSED, Plain, Session
 
 
@@ -59,12 +60,16 @@ def init(
     ws = work.init_workspace(path, project, **values)
     doc: dict[str, object] = {"workspace": str(ws.root)}
     if with_chain:
+        from registry.bench import court_warning
         from registry.deploy import CourtTerms
 
         terms = CourtTerms(bond, decide_days, panel)
         deployed = work.set_up_chain(ws, yen=yen, terms=terms, gas_wei=(gas or 0) * 10**15)
         doc["deployment"] = deployed.to_doc()
         session.tell(f"Contracts: registry {deployed.registry}", f"契約: レジストリ {deployed.registry}")
+        warning = court_warning(work.open_port(ws))
+        warn(session, warning)
+        doc["warning"] = warning_doc(warning)
     session.tell(f"Workspace ready: {ws.root}", f"作業フォルダを用意しました: {ws.root}")
     session.result(doc)
 

@@ -13,8 +13,9 @@ from flows.work.trading import NotIssued
 from models.errors import SatoyamaError
 from mrv.bundle import Bundle
 from mrv.evidence import roots_of
+from registry.bench import Bench, bench_of
 from registry.claimstruct import digest_of
-from registry.court import ChallengeInfo
+from registry.court import ChallengeInfo, CourtInfo
 from registry.court_events import Challenged, Resolved, Voted
 from registry.port import ChainPort
 from registry.refusals import ChainRefused
@@ -39,6 +40,10 @@ class Standing:
         What the next challenger puts in, base units of yen.
     challenges : tuple of (number, ChallengeInfo)
         All that were opened, oldest first.
+    reward_fund : int
+        What is there for challengers who are right, base units of yen.
+    warning : pair of str or None
+        What is weak about those who would judge this batch, in English and Japanese.
     """
 
     batch_id: bytes
@@ -47,6 +52,8 @@ class Standing:
     now: int
     bond: int
     challenges: tuple[tuple[int, ChallengeInfo], ...]
+    reward_fund: int = 0
+    warning: tuple[str, str] | None = None
 
     @property
     def word(self) -> str:
@@ -168,4 +175,36 @@ def standing(ws: Workspace, claim_or_batch_id: str) -> Standing:
         port.head()[1],
         port.bond_of(batch.id) if court else 0,
         tuple((number, info) for number, info in known if info is not None),
+        port.court().reward_fund if court else 0,
+        _warning(port, key, [info.challenger for _, info in known if info and info.status == "open"]),
     )
+
+
+def _warning(port: ChainPort, key: bytes, challengers: list[str]) -> tuple[str, str] | None:
+    judges, issued = bench_of(port), port.issued(key)
+    if judges is None or issued is None:
+        return None
+    return judges.without((issued.verifier, issued.recipient, *challengers)).warning()
+
+
+@dataclass(frozen=True)
+class CourtState:
+    """The court as it stands: its terms and fund, who can judge there, and what is weak about that."""
+
+    terms: CourtInfo
+    bench: Bench
+    warning: tuple[str, str] | None
+
+
+def court_state(ws: Workspace) -> CourtState:
+    """The court of the workspace's contracts.
+
+    Raises
+    ------
+    PortError
+        If the deployment has none.
+    """
+    port = chainroom.open_port(ws)
+    terms, judges = port.court(), bench_of(port)
+    assert judges is not None, "there is a court"
+    return CourtState(terms, judges, judges.warning(signed=True))

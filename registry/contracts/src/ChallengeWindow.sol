@@ -41,7 +41,7 @@ contract ChallengeWindow is ReentrancyGuardTransient {
         uint40 deadline; // unix seconds from which it counts as undecided
         uint32 lockLeft; // seconds of the lock that were left
         Status status;
-        uint8 votesToUphold;
+        uint8 votesToUphold; // cast, whatever has become of the juror
         uint8 votesToDismiss;
         address recipient; // holder of the batch
         uint96 bond;
@@ -71,6 +71,7 @@ contract ChallengeWindow is ReentrancyGuardTransient {
     uint256 public challengeCount;
     mapping(uint256 challengeId => Challenge) private _challenges;
     mapping(uint256 challengeId => mapping(address verifier => bool)) public voted;
+    mapping(uint256 challengeId => mapping(bool uphold => address[])) private _jurors;
     /// @notice The challenge of a batch that is open; 0 when none is.
     mapping(uint256 id => uint256 challengeId) public openOf;
     /// @notice Bonded challenges of a batch that were dismissed.
@@ -201,18 +202,24 @@ contract ChallengeWindow is ReentrancyGuardTransient {
         _close(challengeId, c, uphold ? Status.Upheld : Status.Dismissed);
     }
 
-    /// @notice A verifier votes, once and in no cause of his own; as soon as `panel` of them agree it is decided.
+    /// @notice A verifier votes, once and in no cause of his own; as soon as `panel` of them, who all are verifiers still,
+    /// agree it is decided.
     function vote(uint256 challengeId, bool uphold) external nonReentrant {
         if (!registry.hasRole(VERIFIER_ROLE, msg.sender)) revert Challenge_NotVerifier(msg.sender);
         Challenge storage c = _undecided(challengeId);
         if (voted[challengeId][msg.sender]) revert Challenge_Voted(challengeId, msg.sender);
         voted[challengeId][msg.sender] = true;
         emit Voted(challengeId, msg.sender, uphold);
-        if (uphold) {
-            if (++c.votesToUphold == panel) _close(challengeId, c, Status.Upheld);
-        } else {
-            if (++c.votesToDismiss == panel) _close(challengeId, c, Status.Dismissed);
+        if (uphold) ++c.votesToUphold;
+        else ++c.votesToDismiss;
+        address[] storage jurors = _jurors[challengeId][uphold];
+        jurors.push(msg.sender);
+        // Whoever has been suspended since he voted, as when his key is lost, does not count.
+        uint256 count = 0;
+        for (uint256 i = 0; i < jurors.length; ++i) {
+            if (registry.hasRole(VERIFIER_ROLE, jurors[i])) ++count;
         }
+        if (count >= panel) _close(challengeId, c, uphold ? Status.Upheld : Status.Dismissed);
     }
 
     /// @notice Nobody has decided in time: the batch is annulled. Anybody may call.

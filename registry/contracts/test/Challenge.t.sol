@@ -383,6 +383,30 @@ contract ChallengeTest is Court {
         vm.assertEq(status(n), uint256(ChallengeWindow.Status.Upheld), "two are");
     }
 
+    function test_the_vote_of_a_juror_suspended_since_does_not_count() public {
+        uint256 n = challenge(root);
+        vm.prank(jury[0]);
+        court.vote(n, true);
+        vm.prank(jury[1]);
+        court.vote(n, false);
+        bytes32 role = registry.VERIFIER_ROLE();
+        vm.prank(guardian);
+        desk.suspend(role, jury[0]);
+        vm.prank(admin);
+        registry.grantRole(role, buyer);
+        vm.prank(buyer);
+        court.vote(n, true);
+        vm.assertEq(status(n), uint256(ChallengeWindow.Status.Open), "two votes, but one of a lost key");
+        vm.assertEq(court.challenges(n).votesToUphold, 2, "cast");
+        vm.startPrank(admin);
+        registry.grantRole(role, stranger);
+        registry.grantRole(role, jury[0]); // cleared after all
+        vm.stopPrank();
+        vm.prank(stranger);
+        court.vote(n, true);
+        vm.assertEq(status(n), uint256(ChallengeWindow.Status.Upheld), "three verifiers");
+    }
+
     function test_a_panel_that_does_not_agree_decides_nothing() public {
         uint256 n = challenge(root);
         vm.prank(jury[0]);

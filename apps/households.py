@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from apps.look.wording import Text, day, moment, money, whole
@@ -21,6 +21,15 @@ TAX_NOTE = Text(
     "Tax: this paper is no tax advice and deducts nothing. Treatment (withholding, consumption tax, kind of income): to be filled in by the co-op's tax adviser.",
     "税務：本書は税務上の助言ではなく、源泉徴収等の控除はしていません。取扱い（源泉徴収・消費税・所得区分）は組合の税理士が記入してください。",
 )
+
+
+@dataclass(frozen=True)
+class ShareChange:
+    """An announced change of this payee's share, parts per million: from when on, from what, to what."""
+
+    effective_from: datetime
+    now_ppm: int
+    then_ppm: int
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class HouseholdSheet:
     bank_account: str
     chain: ChainPlace
     simulated: bool
+    change: ShareChange | None = None
 
     def amount(self, base_units: int) -> str:
         return f"{money(base_units, self.decimals)} {self.token}"
@@ -69,12 +79,23 @@ def household_sheet(
     first: date | None = None,
     end: date | None = None,
     account: Mapping[str, str] | None = None,
+    change: ShareChange | None = None,
 ) -> HouseholdSheet:
     """The sheet of one payee; `end` is the day after the period's last."""
     masked = "" if account is None else _masked(account)
     last = None if end is None else end - timedelta(days=1)
     return HouseholdSheet(
-        project, name, breakdown.line(payee_id), first, last, token, decimals, masked, chain, simulated
+        project,
+        name,
+        breakdown.line(payee_id),
+        first,
+        last,
+        token,
+        decimals,
+        masked,
+        chain,
+        simulated,
+        change,
     )
 
 
@@ -98,6 +119,18 @@ def _cells(sheet: HouseholdSheet, one: PartLine) -> tuple[str, str, str, str]:
     if part.of_g:
         reason += f"\n{whole(part.measured_g // 1000)} / {whole(part.of_g // 1000)} kg CO2e"
     return plot, reason, f"{part.share_ppm / 10_000:g} %", sheet.amount(one.earned)
+
+
+def _announce(paper: Paper, change: ShareChange) -> None:
+    heading(paper, Text("Announced change of your share", "配分変更の予告"))
+    start = moment(change.effective_from)
+    now, then = (f"{ppm / 10_000:g} %" for ppm in (change.now_ppm, change.then_ppm))
+    paper.words(
+        f"{start.ja} 以降の入金について、配分は {now} から {then} になります。\n"
+        f"Of money that comes in from {start.en} on your share is {then}; until then it is {now}.",
+        8.6,
+        line_mm=4.8,
+    )
 
 
 def render_household(sheet: HouseholdSheet, path: Path) -> Path:
@@ -147,6 +180,8 @@ def render_household(sheet: HouseholdSheet, path: Path) -> Path:
         7.8,
         colour=SOFT,
     )
+    if sheet.change is not None:
+        _announce(paper, sheet.change)
     heading(paper, Text("Tax note", "税務に関する記載欄"))
     paper.words(f"{TAX_NOTE.ja}\n{TAX_NOTE.en}", 8.2, line_mm=4.6)
     top = paper.get_y() + 2

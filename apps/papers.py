@@ -10,6 +10,7 @@ from apps.look.wording import Text, money, same
 from mrv.project import Project
 from mrv.results import Claim
 from registry.events import BatchIssued, Retired
+from registry.pending import PendingShares
 from registry.treasury import Statement
 
 _EPOCH = date(1970, 1, 1)
@@ -161,6 +162,25 @@ class SaleLine:
 
 
 @dataclass(frozen=True)
+class ChangeLine:
+    """One payee's share, parts per million, now and when the announced change is in force."""
+
+    name: Text
+    address: str
+    now_ppm: int
+    then_ppm: int
+
+
+@dataclass(frozen=True)
+class SharesAnnounced:
+    """A change of shares announced on chain: from when on it holds, and for whom."""
+
+    announced_at: datetime
+    effective_from: datetime
+    lines: tuple[ChangeLine, ...]
+
+
+@dataclass(frozen=True)
 class StatementSheet:
     """Revenue of a project and where it went, token base units throughout.
 
@@ -181,6 +201,7 @@ class StatementSheet:
     carried: int
     chain: ChainPlace
     simulated: bool
+    announced: SharesAnnounced | None = None
 
     def __post_init__(self) -> None:
         if self.paid_out + self.claimable + self.carried != self.revenue:
@@ -214,6 +235,7 @@ def sheet_of(
     sales: tuple[SaleLine, ...],
     chain: ChainPlace,
     simulated: bool,
+    pending: PendingShares | None = None,
 ) -> StatementSheet:
     """A reconciled statement with the names of its payees; `names` and `shares_ppm` are keyed by lower-case address, and payees
     stand in the order of `names`.
@@ -242,4 +264,11 @@ def sheet_of(
         carried=statement.carried,
         chain=chain,
         simulated=simulated,
+        announced=None if pending is None else _announced(pending, names),
     )
+
+
+def _announced(pending: PendingShares, names: Mapping[str, Text]) -> SharesAnnounced:
+    lines = (ChangeLine(named(names, who), who, now, then) for who, now, then in pending.rows())
+    told, start = time_of_block(pending.announced_at), time_of_block(pending.effective_from)
+    return SharesAnnounced(told, start, tuple(lines))

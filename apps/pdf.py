@@ -12,7 +12,7 @@ from fpdf.fonts import TTFFont
 
 from apps.look.fonts import japanese_font, latin_font
 from apps.look.wording import SIMULATED, Text, day, moment, short, whole
-from apps.papers import Certificate, StatementSheet
+from apps.papers import Certificate, SharesAnnounced, StatementSheet
 
 Colour = tuple[int, int, int]
 Align = Literal["L", "C", "R"]
@@ -226,6 +226,11 @@ _SALES: tuple[tuple[Text, float, Align], ...] = (
     (Text("Kilograms", "数量 kg"), 30, "R"),
     (Text("Amount", "金額"), 38, "R"),
 )
+_CHANGES: tuple[tuple[Text, float, Align], ...] = (
+    (Text("Payee", "受取人"), 98, "L"),
+    (Text("Now", "現在"), 34, "R"),
+    (Text("From then on", "変更後"), 34, "R"),
+)
 
 
 def table_head(paper: Paper, columns: tuple[tuple[Text, float, Align], ...]) -> None:
@@ -275,6 +280,22 @@ def heading(paper: Paper, text: Text) -> None:
     paper.set_xy(MARGIN_MM, paper.get_y() + 1.5)
 
 
+def _change_of_shares(paper: Paper, announced: SharesAnnounced) -> None:
+    heading(paper, Text("Announced change of shares", "予告された配分の変更"))
+    start, told = moment(announced.effective_from), moment(announced.announced_at)
+    paper.words(
+        f"{start.ja} 以降の入金は次の配分によります（{told.ja} 予告）。\n"
+        f"Money that comes in from {start.en} on is shared so (announced {told.en}).",
+        8.2,
+        line_mm=4.6,
+    )
+    paper.set_xy(MARGIN_MM, paper.get_y() + 2)
+    table_head(paper, _CHANGES)
+    for one in announced.lines:
+        cells = (_both(one.name), *(f"{ppm / 10_000:g} %" for ppm in (one.now_ppm, one.then_ppm)))
+        table_row(paper, _CHANGES, cells, one.address)
+
+
 def render_statement(sheet: StatementSheet, path: Path) -> Path:
     """Write a statement of revenue and payments, reconciled to the token's base unit."""
     paper = Paper(Text("Revenue statement", "収入と配分の計算書"), sheet.chain.read_at)
@@ -321,6 +342,8 @@ def render_statement(sheet: StatementSheet, path: Path) -> Path:
             (_both(p.name), portion, *map(sheet.amount, (p.entitled, p.paid, p.claimable))),
             p.address,
         )
+    if sheet.announced is not None:
+        _change_of_shares(paper, sheet.announced)
     if sheet.sales:
         heading(paper, Text("Sales", "販売"))
         table_head(paper, _SALES)

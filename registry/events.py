@@ -166,6 +166,26 @@ class SharesSet(Event):
 
 
 @dataclass(frozen=True)
+class SharesScheduled(Event):
+    """A share table's time was set: in force from `effective_from` (unix seconds) on, at once for a project's first."""
+
+    contract: ClassVar[str] = "RevenueSplit"
+    project_id: bytes
+    epoch: int
+    effective_from: int
+
+
+@dataclass(frozen=True)
+class SharesCancelled(Event):
+    """An announced share table was taken back before it was in force."""
+
+    contract: ClassVar[str] = "RevenueSplit"
+    project_id: bytes
+    epoch: int
+    by: str
+
+
+@dataclass(frozen=True)
 class Deposited(Event):
     """Revenue came in, in base units of the token. ``payer`` is the contract's ``from``."""
 
@@ -204,6 +224,8 @@ EVENTS: Mapping[str, type[Event]] = {
         RetiredForBuyer,
         Cancelled,
         SharesSet,
+        SharesScheduled,
+        SharesCancelled,
         Deposited,
         Claimed,
         *COURT_EVENTS,

@@ -273,7 +273,9 @@ def statement(session: Session, project_id: str | None, csv_path: Path | None, p
     \b
     Example: satoyama statement --csv statement.csv --pdf statement.pdf
     """
+    from apps.cli.payouts import tell_announced
     from flows import work
+    from flows.work.sharing import announced_change
 
     ws = session.open()
     project = project_id or work.only_project_id(ws)
@@ -289,12 +291,15 @@ def statement(session: Session, project_id: str | None, csv_path: Path | None, p
         sheet = Reader(ws).project(project).statement
         assert sheet is not None, "the statement above was read from the chain"
         render_statement(sheet, pdf_path)
+    announced = announced_change(ws, project)
     if not session.as_json and csv_path is None and pdf_path is None:
         buffer = io.StringIO()
         csv.writer(buffer).writerows(rows)
         click.echo(buffer.getvalue(), nl=False)
+    tell_announced(session, announced, err=True)
     session.result(
         {
+            "announced": None if announced is None else announced.to_doc(),
             "revenue": made.revenue_total,
             "paid": made.paid_total,
             "claimable": made.claimable,

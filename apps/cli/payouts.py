@@ -15,6 +15,7 @@ from apps.cli.say import REFUSED, Plain, Session
 if TYPE_CHECKING:
     from flows.settings import Workspace
     from flows.work.payouts import RunRecord
+    from flows.work.sharing import AnnouncedChange
     from registry.households import Breakdown
 
 JST = timezone(timedelta(hours=9))
@@ -100,17 +101,34 @@ def statement(
         write_csv(csv_path, made.to_csv_rows())
     if pdf_folder is not None:
         _papers(ws, project, made, begin, end, pdf_folder)
+    announced = sharing.announced_change(ws, project)
     for line in made.lines:
         amounts = f"{line.earned:>20,} {line.paid:>20,} {line.due:>20,}"
         session.tell(*[f"  {line.payee_id:16s} {amounts}"] * 2)
+    tell_announced(session, announced)
     session.result(
         {
+            "announced": None if announced is None else announced.to_doc(),
             "rows": made.to_csv_rows(),
             "banks": [dict(book.__dict__) for book in made.banks],
             "revenue": made.statement.revenue,
             "carried": made.statement.carried,
         }
     )
+
+
+def tell_announced(session: Session, announced: AnnouncedChange | None, *, err: bool = False) -> None:
+    """Say which shares change, from when on; on the error stream where tables are printed on the other."""
+    if announced is None or session.as_json:
+        return
+    start = announced.effective_from.astimezone()
+    said = session.pick(
+        f"Announced: from {start:%Y-%m-%d %H:%M %Z} on shares are those of epoch {announced.epoch}",
+        f"予告: {start:%Y-%m-%d %H:%M %Z} から配分はエポック {announced.epoch} になります",
+    )
+    click.echo(said, err=err)
+    for who, now, then in announced.rows:
+        click.echo(f"  {who:16s} {now:>9,} -> {then:>9,} ppm", err=err)
 
 
 def _papers(
@@ -121,13 +139,14 @@ def _papers(
     end: datetime | None,
     folder: Path,
 ) -> None:
-    from apps.households import household_sheet, render_household
+    from apps.households import ShareChange, household_sheet, render_household
     from apps.look.wording import Text
     from apps.papers import ChainPlace, time_of_block
     from apps.web.reads import Reader
     from flows import work
-    from flows.work import payouts
+    from flows.work import payouts, sharing
 
+    announced = sharing.announced_change(ws, project_id)
     definition, deployed, books = (
         work.definition_of_project(ws, project_id),
         work.deployment(ws),
@@ -143,6 +162,7 @@ def _papers(
     project = definition.project
     for line in made.lines:
         account = accounts.get(line.payee_id)
+        row = None if announced is None else announced.row(line.payee_id)
         sheet = household_sheet(
             made,
             line.payee_id,
@@ -155,6 +175,7 @@ def _papers(
             first=None if begin is None else begin.date(),
             end=None if end is None else end.date(),
             account=None if account is None else account.to_doc(),
+            change=ShareChange(announced.effective_from, *row) if announced and row else None,
         )
         render_household(sheet, folder / f"{line.payee_id}.pdf")
 

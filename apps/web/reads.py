@@ -33,6 +33,7 @@ from mrv.project import MonitoringPlan
 from mrv.results import Change, Claim, change_from_doc
 from registry.claimstruct import project_key
 from registry.events import BatchIssued, Event, Reversed, Sold, retirements, serials_of, standing_of
+from registry.pending import pending_shares
 from registry.treasury import make_statement
 
 State = Literal["claimed", "approved", "issued", "challenged", "annulled"]
@@ -344,6 +345,7 @@ class Reader:
             sales=tuple(_sale(e) for e in events if isinstance(e, Sold) and e.id in ids),
             chain=place,
             simulated=project.simulated,
+            pending=pending_shares(events, key, max(end - 1, int(self.ws.clock().timestamp()))),
         )
 
     def _state(

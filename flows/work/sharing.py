@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import select
@@ -17,6 +18,7 @@ from mrv.results import change_from_doc, digest_result
 from registry.claimstruct import project_key
 from registry.events import Event, SharesSet
 from registry.households import BankPayment, Breakdown, break_down
+from registry.pending import pending_shares
 from registry.shares import Member, ShareTable, fixed_table, measured_table
 from registry.treasury import statement
 
@@ -101,6 +103,57 @@ def announced(ws: Workspace, project_id: str) -> tuple[int, datetime] | None:
     """The epoch of shares that is announced on chain, and when it takes effect; None where none is."""
     pending = chainroom.open_port(ws).pending_shares(project_key(project_id))
     return None if pending is None else (pending[0], datetime.fromtimestamp(pending[1], UTC))
+
+
+@dataclass(frozen=True)
+class AnnouncedChange:
+    """A change of shares that payees are told of before it holds.
+
+    Attributes
+    ----------
+    rows : tuple of (str, int, int)
+        Payee (its address where no table stands behind the chain's), parts of a million now, and then.
+    """
+
+    epoch: int
+    announced_at: datetime
+    effective_from: datetime
+    rows: tuple[tuple[str, int, int], ...]
+
+    def row(self, payee: str) -> tuple[int, int] | None:
+        """What a payee has now and then; None for one who is in neither table."""
+        return next(((now, then) for who, now, then in self.rows if who == payee), None)
+
+    def to_doc(self) -> dict[str, object]:
+        """Plain document."""
+        rows = [{"payee": who, "ppm_now": now, "ppm_then": then} for who, now, then in self.rows]
+        times = {
+            "announced_at": self.announced_at.isoformat(),
+            "effective_from": self.effective_from.isoformat(),
+        }
+        return {"epoch": self.epoch, **times, "rows": rows}
+
+
+def announced_change(ws: Workspace, project_id: str) -> AnnouncedChange | None:
+    """The change of shares that is announced on chain now, household by household; None where none is."""
+    port, key = chainroom.open_port(ws), project_key(project_id)
+    events = port.events()
+    pending = pending_shares(events, key, _now(ws, port.head()[1]))
+    if pending is None:
+        return None
+    tables = share_tables(ws, project_id, events)
+    before, after = tables.get(pending.epoch_now), tables.get(pending.epoch)
+    rows = pending.rows()
+    if before is not None and after is not None:
+        old, new = before.by_payee(), after.by_payee()
+        rows = [(who, old.get(who, 0), new.get(who, 0)) for who in {**old, **new}]
+    start, told = (datetime.fromtimestamp(t, UTC) for t in (pending.effective_from, pending.announced_at))
+    return AnnouncedChange(pending.epoch, told, start, tuple(rows))
+
+
+def _now(ws: Workspace, head: int) -> int:
+    # A quiet chain's newest block may be days old, and a table comes into force without any.
+    return max(head, int(ws.clock().timestamp()))
 
 
 def share_tables(ws: Workspace, project_id: str, events: Sequence[Event]) -> dict[int, ShareTable]:

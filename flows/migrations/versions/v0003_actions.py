@@ -1,4 +1,4 @@
-"""Actions that are done once, and monitoring plans of later periods."""
+"""Actions that are done once, monitoring plans of later periods, and an index of events that knows announced shares."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("action_id"),
     )
     op.create_index(op.f("ix_actions_state"), "actions", ["state"], unique=False)
+    # Announced shares are among the events from here on: the index is read anew from the chain.
+    op.execute("DELETE FROM chain_events")
+    op.execute("DELETE FROM chain_cursors")
     op.add_column("plans", sa.Column("after_survey", sa.String(length=120), nullable=True))
 
 

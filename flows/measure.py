@@ -143,6 +143,6 @@ def measure_flow(
     stages = (*canopies, *(inventories or ()), changed, maps(workspace, ids, canopies, changed))
     if inventories is not None and can_check(measuring.change_of(ws, changed)):
         stages = (*stages, check(workspace, ids, canopies, inventories, changed))
-    measured = Measurement(project, ids, work.plan_of(ws, project)[0].digest, stages)
+    measured = Measurement(project, ids, work.plan_of(ws, project, ids[1])[0].digest, stages)
     publish(workspace, measured)
     return measured

@@ -13,7 +13,7 @@ from registry.claimstruct import ClaimStruct
 from registry.court_events import SerialsEnded
 from registry.deploy import check_deployment
 from registry.events import BatchIssued, Event, Retired, Reversed
-from registry.plan_anchor import check_plan
+from registry.plan_anchor import anchored_plans, check_plan
 from registry.port import ChainPort
 from registry.refusals import ChainRefused
 from registry.treasury import StatementMismatch, statement
@@ -187,7 +187,10 @@ def _period(expected: ClaimStruct, event: BatchIssued, batch: BatchInfo) -> list
 
 
 def _continues(port: ChainPort, expected: ClaimStruct, event: BatchIssued) -> list[Check]:
-    """The batch goes on where the project's last one ended, on the same plots and by the same monitoring plan."""
+    """The batch goes on where the project's last one ended, on the same plots, by the same monitoring plan or a later one.
+
+    That a later one stood on the chain before the survey is the check `chain.plan`.
+    """
     before = [
         e
         for e in port.events(to_block=event.block)
@@ -206,13 +209,21 @@ def _continues(port: ChainPort, expected: ClaimStruct, event: BatchIssued) -> li
             )
         ]
     last = before[-1]
-    wanted = (_day(last.period_end), last.plot_keys, port.issue_call(last.tx_hash).claim.plan_digest)
+    before_plan = port.issue_call(last.tx_hash).claim.plan_digest
+    plans = [plan.digest for plan in anchored_plans(port, event.project_id)]
+    changed = before_plan in plans and expected.plan_digest in plans[plans.index(before_plan) + 1 :]
+    wanted = (_day(last.period_end), last.plot_keys, expected.plan_digest if changed else before_plan)
     found = (_day(expected.period_start), expected.plot_keys, expected.plan_digest)
     names = (("start", "開始日"), ("plots", "区画"), ("monitoring plan", "モニタリング計画"))
     other = [name for name, a, b in zip(names, wanted, found, strict=True) if a != b]
+    plan = (
+        ("a monitoring plan changed since", "計画は変更後のもの")
+        if changed
+        else ("same monitoring plan", "計画も同一")
+    )
     good = (
-        f"goes on where batch {len(before)} of the project ended on {_day(last.period_end)}, same plots, same monitoring plan",
-        f"前回バッチ（{_day(last.period_end)} まで）に続き、区画・計画とも同一です",
+        f"goes on where batch {len(before)} of the project ended on {_day(last.period_end)}, same plots, {plan[0]}",
+        f"前回バッチ（{_day(last.period_end)} まで）に続き、区画は同一、{plan[1]}です",
     )
     bad = (
         f"differs from the project's batch {len(before)} in: {', '.join(n[0] for n in other)}",

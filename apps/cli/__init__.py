@@ -12,6 +12,7 @@ from apps.cli.disputes import challenge
 from apps.cli.market import buy, retire, reverse, sell, statement
 from apps.cli.moving import buffer, migrate
 from apps.cli.payouts import payout
+from apps.cli.plans import plan
 from apps.cli.runs import approve, claim, flows, issue, measure, settle, watch
 from apps.cli.say import Plain, Session
 from apps.cli.servers import chain, serve
@@ -50,6 +51,7 @@ def main(ctx: click.Context, workspace: Path | None, as_json: bool, lang: str | 
 for command in (
     init,
     survey,
+    plan,
     stand,
     measure,
     claim,

@@ -14,7 +14,7 @@ from web3 import Web3
 from flows.definition import Payee, accounts_of
 from flows.outbox import CatalogueEvents, CatalogueOutbox
 from flows.settings import Workspace
-from flows.work.projects import definition_of_project, plan_of, project_ids
+from flows.work.projects import definition_of_project, first_plan, project_ids
 from models.errors import SatoyamaError
 from mrv.credits import method_digest
 from mrv.results import History
@@ -209,7 +209,7 @@ def checksum(address: str) -> str:
 def register_on_chain(ws: Workspace, project_id: str) -> None:
     """Open the project in the registry and set who is paid, where that is not done yet; the plan must be stored."""
     definition = definition_of_project(ws, project_id)
-    plan, _ = plan_of(ws, project_id)
+    plan = first_plan(ws, project_id)
     port, keys, key = open_port(ws), accounts(ws), project_key(project_id)
     admin = keys.load("admin")
     if port.project(key) is None:

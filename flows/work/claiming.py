@@ -88,7 +88,7 @@ def make_claim(
     started = datetime.now(UTC)
     measured = measurement or measure(ws, project_id, last_survey_id)
     project = definition_of_project(ws, project_id).project
-    plan, _ = plan_of(ws, project_id)
+    plan, _ = plan_of(ws, project_id, measured.survey_ids[1])
     change_stage = next(s for s in measured.stages if s.stage == "change")
     history = chainroom.history(ws, project_id)
     first = stored_survey(ws, measured.survey_ids[0])

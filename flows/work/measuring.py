@@ -204,7 +204,7 @@ def estimate_change(
 ) -> StageResult:
     """Stage 3: change of stock between two surveys; from canopy height alone, flagged, where there are no sample plots."""
     rows = [ws.catalogue.survey_row(i) for i in survey_ids]
-    plan, _ = plan_of(ws, rows[0].project_id)
+    plan, _ = plan_of(ws, rows[0].project_id, survey_ids[1])
     inputs = {
         "surveys": [row.content_digest for row in rows],
         "plan": plan.digest,
@@ -235,7 +235,7 @@ def draw_maps(
     What is written where is told in :mod:`mrv.layers`. Of a pair without sample plots there is no map of stock.
     """
     rows = [ws.catalogue.survey_row(i) for i in survey_ids]
-    plan, _ = plan_of(ws, rows[0].project_id)
+    plan, _ = plan_of(ws, rows[0].project_id, survey_ids[1])
 
     def compute(sink: StoreSink) -> object:
         surveys = stored_survey(ws, survey_ids[0]), stored_survey(ws, survey_ids[1])
@@ -262,7 +262,7 @@ def draw_check(
 ) -> StageResult:
     """Every error drawn from tree to project, beside the standard error credited; for reading, no kilogram rests on it."""
     row = ws.catalogue.survey_row(survey_ids[0])
-    plan, _ = plan_of(ws, row.project_id)
+    plan, _ = plan_of(ws, row.project_id, survey_ids[1])
     project = definition_of_project(ws, row.project_id).project
 
     def compute(sink: StoreSink) -> object:
@@ -336,5 +336,5 @@ def measure(ws: Workspace, project_id: str, last_survey_id: str | None = None) -
     stages = (*canopies, *(inventories or ()), change, draw_maps(ws, ids, canopies, change))
     if inventories is not None and can_check(change_of(ws, change)):
         stages = (*stages, draw_check(ws, ids, canopies, inventories, change))
-    plan, _ = plan_of(ws, project_id)
+    plan, _ = plan_of(ws, project_id, ids[1])
     return Measurement(project_id, ids, plan.digest, stages)

@@ -6,7 +6,8 @@ import contextlib
 import os
 import secrets
 import tempfile
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 
 from sqlalchemy import select
@@ -120,8 +121,20 @@ def store_plan(ws: Workspace, plan: MonitoringPlan) -> str:
     return plan.digest
 
 
-def plan_of(ws: Workspace, project_id: str) -> tuple[MonitoringPlan, datetime]:
-    """The plan in force (the last one stored) and when it was stored.
+def first_plan(ws: Workspace, project_id: str) -> MonitoringPlan:
+    """The plan that the project started with; raises as `plan_of`."""
+    plan, _ = plan_of(ws, project_id)
+    first = [row for row in ws.catalogue.plans_of(project_id) if row.after_survey is None]
+    return MonitoringPlan.from_doc(first[-1].doc) if first else plan
+
+
+def plan_of(ws: Workspace, project_id: str, survey_id: str | None = None) -> tuple[MonitoringPlan, datetime]:
+    """The plan in force and when it was stored.
+
+    Parameters
+    ----------
+    survey_id : str, optional
+        The survey that it is to be measured by; the newest accepted one by default.
 
     Raises
     ------
@@ -134,7 +147,31 @@ def plan_of(ws: Workspace, project_id: str) -> tuple[MonitoringPlan, datetime]:
             en=f"The project {project_id!r} has no monitoring plan yet. Submit its first survey; the plan is stored with it.",
             ja=f"プロジェクト {project_id!r} にモニタリング計画がありません。最初の調査を提出すると保存されます。",
         )
-    return MonitoringPlan.from_doc(rows[-1].doc), rows[-1].stored_at
+    day_of = {survey.survey_id: survey.day for survey in ws.catalogue.surveys_of(project_id)}
+    day = max(day_of.values(), default=None) if survey_id is None else day_of.get(survey_id)
+    row = plan_row_for(rows, day_of, day)
+    return MonitoringPlan.from_doc(row.doc), row.stored_at
+
+
+def plan_row_for(rows: Sequence[PlanRow], day_of: Mapping[str, date], day: date | None) -> PlanRow:
+    """The plan that a survey of that day is measured by: the newest of those that had been fixed before it.
+
+    Parameters
+    ----------
+    rows : sequence of PlanRow
+        Of the project, in the order they were stored.
+    day_of : mapping of survey id to date
+        Days of the project's accepted surveys.
+    """
+    first = [row for row in rows if row.after_survey is None]
+    if day is None:
+        return first[-1]
+    later = [
+        row
+        for row in rows
+        if row.after_survey is not None and row.stored_at.date() < day and day_of[row.after_survey] < day
+    ]
+    return later[-1] if later else first[-1]
 
 
 def project_secret(ws: Workspace, project_id: str) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from flows.settings import Workspace
 from flows.work import chainroom
 from flows.work.disputes import batch_key, issued_batch
+from flows.work.plans import anchor_again
 from flows.work.projects import project_ids
 from models.errors import SatoyamaError
 from registry.chain import connect
@@ -127,6 +128,8 @@ def adopt(ws: Workspace) -> Deployment:
         past = ws.chain_folder / f"deployment-{before.registry[2:10].lower()}.json"
         chainroom.write_whole(past, json.dumps(before.to_doc(), indent=1))
         chainroom.record_deployment(ws, target)
+    for project_id in chainroom.projects_on_chain(ws):
+        anchor_again(ws, project_id)
     _file(ws).unlink()
     return target
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Self
@@ -14,12 +15,15 @@ from mrv.estimate_checks import with_design
 from mrv.methodology.deduction import POLICIES
 from mrv.project import CanopyModel, DeclaredErrors, MonitoringPlan, Project
 from mrv.survey import Survey
+from registry.address import AddressRefused, checked_address
 from registry.shares import BASES, Basis
 
 BANK_ROLE = "bank_payouts"
 SHARES = 1_000_000
 MAX_CHALLENGE_WINDOW_S = 365 * 86_400  # the registry's own bound
 MAX_SHARE_DELAY_DAYS = 180  # the split contract's own bound
+# What a key may be called (`registry.accounts`), and "-" for people.
+_PAYEE_ID = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 _PLAN_DEFAULTS: dict[str, Any] = {
     "first_survey_id": "",
     "deduction_policy": "probability_of_exceedance",
@@ -248,6 +252,7 @@ def _check_fields(fields: Mapping[str, Any], kind: type, where: str, file: Path)
 def _payee(doc: Mapping[str, Any], file: Path) -> Payee:
     fields = dict(doc)
     fields["payee_id"] = fields.pop("id", "")
+    _check_plots(fields, file)
     try:
         payee = Payee.from_doc(fields)
     except TypeError as error:
@@ -257,13 +262,57 @@ def _payee(doc: Mapping[str, Any], file: Path) -> Payee:
             "[[payees]] の id・name_en・name_ja・share_ppm",
             str(error),
         ) from error
-    if not payee.payee_id or type(payee.share_ppm) is not int or payee.share_ppm <= 0:
+    if not isinstance(payee.payee_id, str) or not _PAYEE_ID.fullmatch(payee.payee_id):
         raise _wrong(
-            file, "a payee's id and a share_ppm above zero", "支払先の id と正の share_ppm", str(dict(doc))
+            file,
+            "a payee's id of small Latin letters, digits, '-' and '_', a letter first, up to 31 characters (owner-a)",
+            "支払先の id（英小文字で始まる英小文字・数字・- ・_ の31文字以内、例 owner-a）",
+            f"id = {payee.payee_id!r}",
+        )
+    whose = f"[[payees]] {payee.payee_id!r}: "
+    if type(payee.share_ppm) is not int or payee.share_ppm <= 0:
+        raise _wrong(
+            file,
+            f"{whose}a share_ppm above zero",
+            f"{whose}正の share_ppm",
+            f"share_ppm = {payee.share_ppm!r}",
         )
     if payee.pay_by not in ("chain", "bank"):
-        raise _wrong(file, "pay_by = chain | bank", "pay_by = chain | bank", repr(payee.pay_by))
-    return payee
+        raise _wrong(
+            file, f"{whose}pay_by = chain | bank", f"{whose}pay_by = chain | bank", repr(payee.pay_by)
+        )
+    if not all(isinstance(name, str) and name.strip() for name in (payee.name_en, payee.name_ja)):
+        raise _wrong(
+            file,
+            f"{whose}name_en and name_ja in words",
+            f"{whose}name_en と name_ja（文字列）",
+            f"{payee.name_en!r}, {payee.name_ja!r}",
+        )
+    return payee if payee.address == "" else replace(payee, address=_address(payee, file))
+
+
+def _check_plots(fields: Mapping[str, Any], file: Path) -> None:
+    plots = fields.get("plots", [])
+    good = isinstance(plots, (list, tuple)) and all(isinstance(p, str) and p.strip() for p in plots)
+    if not good or len(set(plots)) != len(plots):
+        whose = f"[[payees]] {fields['payee_id']!r}: "
+        raise _wrong(
+            file,
+            f'{whose}plots a list of different plot ids in quotes, plots = ["P1", "P2"]',
+            f'{whose}plots は重複のない区画 id の文字列リスト（plots = ["P1", "P2"]）',
+            f"plots = {plots!r}",
+        )
+
+
+def _address(payee: Payee, file: Path) -> str:
+    try:
+        return checked_address(
+            payee.address,
+            f"{file.name}, address of payee {payee.payee_id!r}",
+            f"{file.name} の支払先 {payee.payee_id!r} の address",
+        )
+    except AddressRefused as refused:
+        raise DefinitionError(en=refused.en, ja=refused.ja) from refused
 
 
 def _check_shares(payees: tuple[Payee, ...], file: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from eth_utils.address import is_hex_address, to_checksum_address
+from eth_utils.address import to_checksum_address
 from hexbytes import HexBytes
 from web3 import Web3
 from web3.exceptions import ContractLogicError
@@ -19,6 +19,7 @@ from web3.exceptions import ContractLogicError
 from models.errors import SatoyamaError
 from registry import artifacts
 from registry.abi import decode_log, decode_result, encode_call, encode_constructor, signatures
+from registry.address import AddressRefused, checked_address
 from registry.checks import Check, compared
 from registry.deploy import masked, role_hash
 from registry.refusals import refusal
@@ -63,20 +64,11 @@ def checked(officers: Officers, *, least_delay_s: int = LEAST_DELAY_S) -> Office
     Raises
     ------
     TreasuryRefused
-        If a group is empty, one account is in both, an address is none (or zero, which would let anybody execute), or the
-        delay is too short.
+        If a group is empty, one account is in both, an address is none, mistyped or zero (which would let anybody execute), or
+        the delay is too short.
     """
-    everybody = (*officers.proposers, *officers.executors)
-    wrong = [a for a in everybody if not is_hex_address(a) or int(a, 16) == 0]
-    if wrong:
-        raise TreasuryRefused(
-            en=f"Officers are accounts on chain, 0x and 40 hex digits, not zero; got {', '.join(wrong)}.",
-            ja=f"役員はチェーン上のアドレス（0x と16進40桁、ゼロ以外）で指定してください。受け取った値: {'、'.join(wrong)}",
-        )
-    proposers, executors = (
-        tuple(dict.fromkeys(to_checksum_address(a) for a in group))
-        for group in (officers.proposers, officers.executors)
-    )
+    proposers = _addresses(officers.proposers, "officer who schedules", "予定する役員")
+    executors = _addresses(officers.executors, "officer who executes", "実行する役員")
     both = sorted(set(proposers) & set(executors))
     if both or not proposers or not executors:
         raise TreasuryRefused(
@@ -91,6 +83,13 @@ def checked(officers: Officers, *, least_delay_s: int = LEAST_DELAY_S) -> Office
             ja=f"待機時間が {officers.delay_s} 秒です。組合員が確認できるよう {least_delay_s} 秒以上にしてください。",
         )
     return Officers(proposers, executors, officers.delay_s)
+
+
+def _addresses(group: tuple[str, ...], who_en: str, who_ja: str) -> tuple[str, ...]:
+    try:
+        return tuple(dict.fromkeys(checked_address(a, who_en, who_ja) for a in group))
+    except AddressRefused as refused:
+        raise TreasuryRefused(en=refused.en, ja=refused.ja) from refused
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from urllib.request import Request, urlopen
 from eth_account import Account
 from eth_account.messages import SignableMessage, encode_typed_data
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
-from eth_utils.address import is_hex_address, to_checksum_address
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
 from models.errors import SatoyamaError
+from registry.address import AddressRefused, checked_address
 
 SIGNER_VARIABLE_PREFIX = "SATOYAMA_SIGNER_"
 # A person may have to press a button.
@@ -218,15 +219,18 @@ def signer_from(text: str, variable: str) -> RemoteSigner:
     Raises
     ------
     SignerError
-        If it is not of that form.
+        If it is not of that form, or the address was mistyped.
     """
     address, _, url = text.strip().partition("@")
-    if not is_hex_address(address) or urlsplit(url).scheme not in ("http", "https"):
+    if urlsplit(url).scheme not in ("http", "https"):
         raise SignerError(
             en=f"{variable} names no signer: expected ADDRESS@http://HOST:PORT with a 0x address.",
             ja=f"{variable} の形式が違います。0xアドレス@http://ホスト:ポート としてください。",
         )
-    return RemoteSigner(url, address)
+    try:
+        return RemoteSigner(url, checked_address(address, variable))
+    except AddressRefused as refused:
+        raise SignerError(en=refused.en, ja=refused.ja) from refused
 
 
 def _rpc_value(name: str, value: Any) -> Any:

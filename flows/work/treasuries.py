@@ -9,7 +9,7 @@ from flows.work import chainroom
 from models.errors import SatoyamaError
 from registry.chain import connect
 from registry.checks import Check
-from registry.deploy_treasury import Officers, TreasuryDeployment, check_treasury, deploy_treasury
+from registry.deploy_treasury import Officers, TreasuryDeployment, check_treasury, checked, deploy_treasury
 
 FILE = "treasury.json"
 
@@ -31,11 +31,8 @@ def set_up_treasury(ws: Workspace, officers: Officers) -> TreasuryDeployment:
     have = treasury_of(ws)
     if have is not None:
         same = (set(have.proposers), set(have.executors), have.delay_s)
-        asked = (
-            {*map(chainroom.checksum, officers.proposers)},
-            {*map(chainroom.checksum, officers.executors)},
-        )
-        if same == (*asked, officers.delay_s):
+        asked = checked(officers)
+        if same == (set(asked.proposers), set(asked.executors), asked.delay_s):
             return have
         raise TreasuryExists(
             en=f"The workspace has the treasury {have.address} with other officers or another delay. Officers are changed by the "

@@ -155,3 +155,13 @@ def test_a_role_is_given_to_a_signer_by_the_environment(tmp_path):
         Accounts(tmp_path, {"SATOYAMA_SIGNER_ISSUER": "127.0.0.1"}).load("issuer")
     with pytest.raises(SignerError, match="names no signer"):
         signer_from("0x12@ftp://x", "X")
+
+
+def test_the_mistyped_address_of_a_signer_elsewhere_is_refused_and_its_variable_named():
+    right = KEY.address
+    assert signer_from(f"{right.lower()}@http://127.0.0.1:8550", "X").address == right
+    wrong = right[:-1] + ("0" if right[-1] != "0" else "1")
+    for address in (wrong, right[:-1], "0x" + "00" * 20):
+        with pytest.raises(SignerError, match="SATOYAMA_SIGNER_ISSUER: ") as refused:
+            signer_from(f"{address}@http://127.0.0.1:8550", "SATOYAMA_SIGNER_ISSUER")
+        assert "ウォレット" in refused.value.ja or "ゼロアドレス" in refused.value.ja

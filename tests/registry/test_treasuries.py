@@ -131,8 +131,9 @@ A, B = "0x" + "a1" * 20, "0x" + "b2" * 20
         (Officers((A, B), (B,), 10**6), "nobody both"),
         (Officers((A,), (), 10**6), "nobody both"),
         (Officers((), (B,), 10**6), "nobody both"),
-        (Officers((A,), ("0x" + "00" * 20,), 10**6), "not zero"),
-        (Officers((A,), ("treasurer",), 10**6), "not zero"),
+        (Officers((A,), ("0x" + "00" * 20,), 10**6), "officer who executes: the zero address"),
+        (Officers(("treasurer",), (B,), 10**6), "officer who schedules: 'treasurer'"),
+        (Officers((A,), ("0x5aAeb6058F3E94C9b9A09f33669435E7Ef1BeAed",), 10**6), "checksum"),
         (Officers((A,), (B,), 3_600), "time to see"),
     ],
 )

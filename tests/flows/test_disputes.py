@@ -262,6 +262,44 @@ def test_the_pages_commands_for_a_buyer_and_a_guardian_do_what_it_says(ws: Works
     assert "50,000,000,000 base units paid" in amount
 
 
+def test_the_pages_commands_name_a_second_guardian_and_fund_rewards(ws: Workspace) -> None:
+    said = [told(ws, line).output for line in commands("The court, and who can judge there")]
+    assert "ONLY ONE guardian" in said[0] and "nothing was sent" in said[2] and "WARNING" not in said[4]
+    line = commands("The reward fund")[0]
+    assert "the fund holds 50,000,000,000" in told(ws, line).output
+    assert "done before" in told(ws, line).output
+
+
+def test_a_batch_whose_one_judge_may_be_silent_is_warned_of_by_its_status_and_by_verify(
+    ws: Workspace,
+) -> None:
+    said = told(ws, ["challenge", "status"]).output
+    assert "WARNING: ONLY ONE guardian" in said and "reward fund 0 base units" in said
+    assert challenge_line(ws)[0] == "passed" and "ONLY ONE guardian" in challenge_line(ws)[1]
+    disputes.open_challenge(ws, batch_of(ws), MINE, role="guardian")
+    assert "NOBODY can judge" in told(ws, ["challenge", "status"]).output
+    assert challenge_line(ws)[0] == "not_made" and "NOBODY can judge" in challenge_line(ws)[1]
+    told(ws, ["chain", "grant", "guardian", "guardian_2"])
+    told(ws, ["chain", "grant", "guardian", "guardian_3"])
+    assert "WARNING" not in told(ws, ["challenge", "status"]).output
+    assert "guardian" not in challenge_line(ws)[1]
+    told(ws, ["challenge", "resolve", "1", "--dismiss", "--role", "guardian_2"])
+
+
+def test_a_stated_amount_moves_to_the_successor_once(ws: Workspace, later: Later) -> None:
+    batch = batch_of(ws)
+    successor.prepare_successor(ws)
+    successor.announce_move(ws)
+    later(ws, 2 * WINDOW_DAYS + 1)
+    successor.adopt(ws)
+    move = ["migrate", "credits", "--role", "seller", "--kg", "300", "--batch", batch]
+    told(ws, move)
+    assert "done before" in told(ws, move).output
+    told(ws, [*move, "--again", "second"])
+    port, seller = work.open_port(ws), work.accounts(ws).load("seller").address
+    assert port.balance(seller, disputes.issued_batch(port, disputes.batch_key(ws, batch)).id) == 600
+
+
 def test_the_pages_commands_for_a_move_do_what_it_says(ws: Workspace, later: Later) -> None:
     first, then = commands("A co-op that moves to a new registry"), commands("Thirty days later")
     for line in first:

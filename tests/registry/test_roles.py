@@ -18,6 +18,7 @@ from registry.roles import (
     prepare_role,
     role_holders,
 )
+from registry.sender import Sender
 from tests.registry.conftest import Chain
 
 A, B, C, D = ("0x" + str(n) * 40 for n in range(1, 5))
@@ -66,6 +67,20 @@ def test_a_role_is_given_once_and_taken_once_however_often_it_is_asked(own: Own,
     assert stranger in own.who(role)
     assert own.do("revoke", role, "stranger") is not None and own.do("revoke", role, "stranger") is None
     assert stranger not in own.who(role)
+
+
+def test_killed_while_waiting_for_the_receipt_the_next_run_finds_the_role_given(
+    own: Own, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> object:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Sender, "wait", die)
+        with pytest.raises(KeyboardInterrupt):
+            own.do("grant", "guardian", "stranger")
+    assert own.do("grant", "guardian", "stranger") is None
+    assert own.who("guardian")[-1] == own.accounts["stranger"].address
 
 
 def test_who_issues_may_not_verify_and_the_refusal_says_so_in_both_languages(own: Own) -> None:

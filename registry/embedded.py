@@ -14,11 +14,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import rlp
 from eth.abc import ComputationAPI, StateAPI
 from eth.chains.base import Chain
 from eth.constants import CREATE_CONTRACT_ADDRESS, POST_MERGE_DIFFICULTY, POST_MERGE_NONCE
 from eth.db.atomic import AtomicDB
-from eth.exceptions import HeaderNotFound, Revert
+from eth.exceptions import HeaderNotFound, PyEVMError, Revert, VMError
 from eth.vm.chain_context import ChainContext
 from eth.vm.forks.cancun import CancunVM
 from eth.vm.message import Message
@@ -37,6 +38,18 @@ BLOCK_GAS_LIMIT = 30_000_000
 _ESTIMATE_MARGIN_PERCENT = 15
 _DEPTH_WITHIN_MARGIN = 8
 _ZERO_ADDRESS = b"\x00" * 20
+# What py-evm's decoder raises on bytes that are no transaction, a type it does not know and an empty payload among them.
+_UNDECODABLE = (
+    PyEVMError,
+    ValidationError,
+    BadSignature,
+    RLPException,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+)
 
 
 def wall_clock() -> int:
@@ -209,6 +222,9 @@ class EmbeddedChain:
             snapshot = state.snapshot()
             try:
                 computation = _run_message(state, call)
+            except VMError as error:
+                # What ends a message before any code runs, e.g. a value its sender does not have.
+                raise ExecutionFailed(f"{type(error).__name__}: {error}", b"") from error
             finally:
                 state.revert(snapshot)
         _raise_if_failed(computation)
@@ -258,8 +274,10 @@ class EmbeddedChain:
             transaction = CancunVM.get_transaction_builder().decode(raw)
             transaction.validate()
             sender = transaction.sender
-        except (ValidationError, BadSignature, RLPException, ValueError, TypeError) as error:
-            raise TransactionRejected(f"cannot decode the transaction: {error}") from error
+        except _UNDECODABLE as error:
+            raise TransactionRejected(
+                f"cannot decode the transaction of {len(raw)} bytes: {error or type(error).__name__}"
+            ) from error
         if (getattr(transaction, "type_id", None) or 0) > 2:
             raise TransactionRejected("the embedded chain takes transactions of type 0, 1 and 2 only")
         if transaction.chain_id not in (None, self.chain_id):
@@ -280,7 +298,7 @@ class EmbeddedChain:
             transaction_doc(block.header, transaction),
             receipt_doc(block.header, transaction, receipts[0]),
         )
-        self._store.put_block(block_doc(block.header, [transaction.hash], len(raw)), [entry])
+        self._store.put_block(block_doc(block.header, [transaction.hash], len(rlp.encode(block))), [entry])
 
     def _why_rejected(self, transaction: Transaction, parent: Header, error: Exception) -> str:
         expected = int(self.state(parent).get_nonce(transaction.sender))
@@ -310,9 +328,10 @@ def _write_genesis(store: ChainStore, funded_wei: Mapping[str, int], chain_id: i
     }
     chain_class = _CancunChain.configure(chain_id=chain_id)
     chain = chain_class.from_genesis(AtomicDB(store.nodes), params, accounts)
+    genesis = chain.get_canonical_block_by_number(BlockNumber(0))
     fixed = {"format": str(FORMAT_VERSION), "chain_id": str(chain_id), "made_by": _program_version()}
     store.put_meta(fixed)
-    store.put_block(block_doc(chain.get_canonical_head(), [], 0), [])
+    store.put_block(block_doc(genesis.header, [], len(rlp.encode(genesis))), [])
 
 
 def _program_version() -> str:
@@ -325,7 +344,7 @@ def _program_version() -> str:
 
 def _run_message(state: StateAPI, call: Call) -> ComputationAPI:
     context = state.get_transaction_context_class()(gas_price=0, origin=Address(call.sender))
-    gas = call.gas if call.gas is not None else BLOCK_GAS_LIMIT
+    gas = BLOCK_GAS_LIMIT if call.gas is None else min(call.gas, BLOCK_GAS_LIMIT)
     if call.to is None:
         message = Message(
             gas=gas,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,27 +12,32 @@ from eth_utils.crypto import keccak
 from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from registry.embedded import Call, EmbeddedChain, ExecutionFailed, TransactionRejected
+from models.errors import SatoyamaError
+from registry.embedded import EmbeddedChain, ExecutionFailed, TransactionRejected
+from registry.embeddedfilters import Filters
+from registry.embeddedparams import (
+    LogQuery,
+    RpcError,
+    address,
+    byte_string,
+    call_of,
+    check_count,
+    flag,
+    hash_text,
+    invalid,
+    log_query,
+    quantity,
+)
 from registry.evmdb import Doc
 from registry.evmdocs import hex_bytes, hex_int
+
+__all__ = ["CLIENT_VERSION", "EmbeddedProvider", "EmbeddedRpc", "RpcError"]
 
 CLIENT_VERSION = "satoyama-embedded/1"
 _PRIORITY_FEE_WEI = 1_000_000_000
 _MAX_FEE_HISTORY = 1024
-
-
-class RpcError(ValueError):
-    """A JSON-RPC error: code, message, and revert data where there is any."""
-
-    def __init__(self, code: int, message: str, data: str | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.data = data
-
-    def to_doc(self) -> Doc:
-        """The `error` member of a response."""
-        doc: Doc = {"code": self.code, "message": str(self)}
-        return doc if self.data is None else {**doc, "data": self.data}
+_NEWEST = (None, "latest", "safe", "finalized", "pending")
+_log = logging.getLogger(__name__)
 
 
 class EmbeddedRpc:
@@ -38,11 +45,23 @@ class EmbeddedRpc:
 
     def __init__(self, chain: EmbeddedChain) -> None:
         self.chain = chain
+        self._store = chain.store
+        self._filters = Filters(self._head_number, self._logs, self._hashes)
         self._methods: Mapping[str, Callable[..., Any]] = {
+            **self._of_the_node(),
+            **self._of_accounts(),
+            **self._of_blocks(),
+            **self._of_logs(),
+        }
+
+    def _of_the_node(self) -> dict[str, Callable[..., Any]]:
+        chain = self.chain
+        return {
             "web3_clientVersion": lambda: CLIENT_VERSION,
-            "web3_sha3": lambda data: hex_bytes(keccak(_bytes(data))),
+            "web3_sha3": lambda data: hex_bytes(keccak(byte_string(data))),
             "net_version": lambda: str(chain.chain_id),
             "net_listening": lambda: True,
+            "net_peerCount": lambda: "0x0",
             "eth_chainId": lambda: hex_int(chain.chain_id),
             "eth_syncing": lambda: False,
             "eth_mining": lambda: False,
@@ -51,32 +70,59 @@ class EmbeddedRpc:
             "eth_gasPrice": lambda: hex_int(chain.pending_header().base_fee_per_gas + _PRIORITY_FEE_WEI),
             "eth_maxPriorityFeePerGas": lambda: hex_int(_PRIORITY_FEE_WEI),
             "eth_feeHistory": self._fee_history,
-            "eth_getBalance": lambda a, b="latest": hex_int(chain.balance(_address(a), self._number(b))),
-            "eth_getTransactionCount": lambda a, b="latest": hex_int(
-                chain.nonce(_address(a), self._number(b))
-            ),
-            "eth_getCode": lambda a, b="latest": hex_bytes(chain.code(_address(a), self._number(b))),
+        }
+
+    def _of_accounts(self) -> dict[str, Callable[..., Any]]:
+        chain, number = self.chain, self._number
+        return {
+            "eth_getBalance": lambda a, b="latest": hex_int(chain.balance(address(a), number(b))),
+            "eth_getTransactionCount": lambda a, b="latest": hex_int(chain.nonce(address(a), number(b))),
+            "eth_getCode": lambda a, b="latest": hex_bytes(chain.code(address(a), number(b))),
             "eth_getStorageAt": lambda a, slot, b="latest": (
-                f"0x{chain.storage(_address(a), _int(slot), self._number(b)):064x}"
+                f"0x{chain.storage(address(a), quantity(slot), number(b)):064x}"
             ),
             "eth_call": self._call,
-            "eth_estimateGas": lambda tx, b="latest": hex_int(chain.estimate_gas(_to_call(tx))),
-            "eth_sendRawTransaction": lambda raw: hex_bytes(chain.send_raw(_bytes(raw))),
-            "eth_getTransactionReceipt": lambda h: self._store.receipt(_hash(h)),
-            "eth_getTransactionByHash": lambda h: self._store.transaction_by_hash(_hash(h)),
-            "eth_getBlockByNumber": self._block_by_number,
-            "eth_getBlockByHash": lambda h, full=False: self._filled(
-                self._store.block_by_hash(_hash(h)), full
+            "eth_estimateGas": lambda tx, b="latest": hex_int(chain.estimate_gas(call_of(tx))),
+            "eth_sendRawTransaction": lambda raw: hex_bytes(
+                chain.send_raw(byte_string(raw, what="a signed transaction"))
             ),
-            "eth_getLogs": self._logs,
         }
-        self._store = chain.store
+
+    def _of_blocks(self) -> dict[str, Callable[..., Any]]:
+        store = self._store
+        at, by_hash = self._block_at, self._block_of
+        return {
+            "eth_getTransactionReceipt": lambda h: store.receipt(hash_text(h)),
+            "eth_getTransactionByHash": lambda h: store.transaction_by_hash(hash_text(h)),
+            "eth_getBlockByNumber": lambda b, full=False: self._filled(at(b), full),
+            "eth_getBlockByHash": lambda h, full=False: self._filled(by_hash(h), full),
+            "eth_getBlockReceipts": lambda b: self._receipts(
+                by_hash(b) if isinstance(b, str) and len(b) == 66 else at(b)
+            ),
+            "eth_getBlockTransactionCountByNumber": lambda b: _count(at(b)),
+            "eth_getBlockTransactionCountByHash": lambda h: _count(by_hash(h)),
+            "eth_getTransactionByBlockNumberAndIndex": lambda b, n: self._transaction(at(b), n),
+            "eth_getTransactionByBlockHashAndIndex": lambda h, n: self._transaction(by_hash(h), n),
+            "eth_getUncleCountByBlockNumber": lambda b: None if at(b) is None else "0x0",
+            "eth_getUncleCountByBlockHash": lambda h: None if by_hash(h) is None else "0x0",
+        }
+
+    def _of_logs(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "eth_getLogs": lambda query: self._logs(log_query(query)),
+            "eth_newFilter": lambda query: self._filters.new(log_query(query)),
+            "eth_newBlockFilter": lambda: self._filters.new(None),
+            "eth_getFilterChanges": self._filters.changes,
+            "eth_getFilterLogs": self._filters.all_logs,
+            "eth_uninstallFilter": self._filters.drop,
+        }
 
     def handle(self, method: str, params: Sequence[Any]) -> Any:
         """Result of one request; raises `RpcError`."""
         function = self._methods.get(method)
         if function is None:
             raise RpcError(-32601, f"the embedded chain has no method {method}")
+        check_count(method, function, params)
         try:
             with self._store.lock:
                 return function(*params)
@@ -86,51 +132,68 @@ class EmbeddedRpc:
             raise RpcError(3, str(error), hex_bytes(error.data)) from error
         except TransactionRejected as error:
             raise RpcError(-32000, str(error)) from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise RpcError(-32602, f"invalid parameters for {method}: {error}") from error
+        except (SatoyamaError, sqlite3.Error) as error:
+            # The file itself: damaged, locked for too long, disk full. Whoever runs the server must see it too.
+            _log.error("%s: %s", method, error)
+            raise RpcError(-32603, f"{method}: {getattr(error, 'en', error)}") from error
+        except Exception as error:
+            # Whatever py-evm raises beside its own errors must not end the connection: raised on, as JSON-RPC, and logged whole.
+            _log.exception("%s failed", method)
+            raise RpcError(-32603, f"internal error in {method}: {type(error).__name__}: {error}") from error
 
     def _head_number(self) -> int:
         return int(self.chain.head().block_number)
 
     def _number(self, tag: Any) -> int | None:
-        if tag in (None, "latest", "safe", "finalized", "pending"):
-            return None
-        if tag == "earliest":
-            return 0
         if isinstance(tag, Mapping):
-            if "blockNumber" in tag:
-                return _int(tag["blockNumber"])
-            block = self._store.block_by_hash(_hash(tag["blockHash"]))
-            if block is None:
-                raise RpcError(-32001, f"no block {tag['blockHash']}")
-            return int(block["number"], 16)
-        number = _int(tag)
+            if "blockNumber" not in tag:
+                block_hash = hash_text(tag.get("blockHash"))
+                block = self._store.block_by_hash(block_hash)
+                if block is None:
+                    raise RpcError(-32001, f"no block {block_hash}")
+                return int(block["number"], 16)
+            tag = tag["blockNumber"]
+        if tag is None or (isinstance(tag, str) and tag in _NEWEST):
+            return None
+        number = 0 if tag == "earliest" else quantity(tag)
         if number > self._head_number():
             raise RpcError(-32001, f"no block {number}: the head is {self._head_number()}")
         return number
 
-    def _call(self, transaction: Mapping[str, Any], block: Any = "latest", overrides: Any = None) -> str:
+    def _block_at(self, tag: Any) -> Doc | None:
+        if tag is None or (isinstance(tag, str) and tag in _NEWEST):
+            number = self._head_number()
+        else:
+            number = 0 if tag == "earliest" else quantity(tag)
+        return self._store.block_by_number(number) if number <= self._head_number() else None
+
+    def _block_of(self, block_hash: Any) -> Doc | None:
+        return self._store.block_by_hash(hash_text(block_hash))
+
+    def _call(self, transaction: Any, block: Any = "latest", overrides: Any = None) -> str:
         if overrides:
             raise RpcError(-32602, "the embedded chain takes no state overrides")
-        call, number = _to_call(transaction), self._number(block)
+        call, number = call_of(transaction), self._number(block)
         return hex_bytes(self.chain.call(call, number, pending_time=block == "pending"))
 
-    def _filled(self, block: Doc | None, full: bool) -> Doc | None:
-        if block is None or not full:
+    def _filled(self, block: Doc | None, full: Any) -> Doc | None:
+        if not flag(full) or block is None:
             return block
         return {**block, "transactions": [self._store.transaction_by_hash(h) for h in block["transactions"]]}
 
-    def _block_by_number(self, tag: Any, full: bool = False) -> Doc | None:
-        if tag in ("latest", "safe", "finalized", "pending"):
-            number = self._head_number()
-        else:
-            number = 0 if tag == "earliest" else _int(tag)
-        return self._filled(self._store.block_by_number(number), full)
+    def _receipts(self, block: Doc | None) -> list[Doc | None] | None:
+        return None if block is None else [self._store.receipt(h) for h in block["transactions"]]
 
-    def _fee_history(self, count: Any, newest: Any, percentiles: Sequence[float] | None = None) -> Doc:
+    def _transaction(self, block: Doc | None, index: Any) -> Doc | None:
+        place, hashes = quantity(index), [] if block is None else block["transactions"]
+        return self._store.transaction_by_hash(hashes[place]) if place < len(hashes) else None
+
+    def _fee_history(self, count: Any, newest: Any, percentiles: Any = None) -> Doc:
+        if percentiles is not None and not isinstance(percentiles, list | tuple):
+            raise invalid("percentiles as a list", percentiles)
         number = self._number(newest)
         last = self._head_number() if number is None else number
-        first = max(0, last - min(_int(count), _MAX_FEE_HISTORY) + 1)
+        first = max(0, last - min(quantity(count), _MAX_FEE_HISTORY) + 1)
         headers = [self.chain.header(n) for n in range(first, last + 1)]
         following = (
             self.chain.pending_header() if last == self._head_number() else self.chain.header(last + 1)
@@ -144,25 +207,28 @@ class EmbeddedRpc:
             doc["reward"] = [[hex_int(_PRIORITY_FEE_WEI)] * len(percentiles) for _ in headers]
         return doc
 
-    def _logs(self, query: Mapping[str, Any]) -> list[Doc]:
-        if "blockHash" in query:
-            block = self._store.block_by_hash(_hash(query["blockHash"]))
+    def _logs(self, query: LogQuery, blocks: tuple[int, int] | None = None) -> list[Doc]:
+        """Logs of a query, in its own range or, for what is new, in `blocks`."""
+        if blocks is not None:
+            first, last = blocks
+        elif query.block_hash is not None:
+            block = self._store.block_by_hash(query.block_hash)
             if block is None:
-                raise RpcError(-32001, f"no block {query['blockHash']}")
+                raise RpcError(-32001, f"no block {query.block_hash}")
             first = last = int(block["number"], 16)
         else:
             head = self._head_number()
-            bounds = [self._number(query.get(name, "latest")) for name in ("fromBlock", "toBlock")]
+            bounds = [self._number(tag) for tag in (query.first, query.last)]
             first, last = (head if number is None else number for number in bounds)
-        address = query.get("address") or []
-        addresses = [address] if isinstance(address, str) else list(address)
-        topics = [
-            [t.lower()] if isinstance(t, str) else [one.lower() for one in t or []]
-            for t in query.get("topics") or []
-        ]
-        if len(topics) > 4:
-            raise RpcError(-32602, f"a log has at most 4 topics, the filter has {len(topics)}")
-        return self._store.logs(first, last, [a.lower() for a in addresses], topics)
+        return self._store.logs(first, last, query.addresses, query.topics)
+
+    def _hashes(self, first: int, last: int) -> list[str]:
+        blocks = (self._store.block_by_number(number) for number in range(first, last + 1))
+        return [str(block["hash"]) for block in blocks if block is not None]
+
+
+def _count(block: Doc | None) -> str | None:
+    return None if block is None else hex_int(len(block["transactions"]))
 
 
 class EmbeddedProvider(JSONBaseProvider):
@@ -196,41 +262,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return value
-
-
-def _int(value: Any) -> int:
-    return int(value, 16) if isinstance(value, str) else int(value)
-
-
-def _bytes(value: Any) -> bytes:
-    if not isinstance(value, str) or not value.startswith("0x"):
-        raise ValueError(f"expected 0x-prefixed hex, got {type(value).__name__}")
-    return bytes.fromhex(value[2:])
-
-
-def _address(value: Any) -> bytes:
-    data = _bytes(value)
-    if len(data) != 20:
-        raise ValueError(f"expected an address of 20 bytes, got {len(data)}")
-    return data
-
-
-def _hash(value: Any) -> str:
-    data = _bytes(value)
-    if len(data) != 32:
-        raise ValueError(f"expected a hash of 32 bytes, got {len(data)}")
-    return hex_bytes(data)
-
-
-def _to_call(transaction: Mapping[str, Any]) -> Call:
-    data = transaction.get("data") or transaction.get("input") or "0x"
-    to = transaction.get("to")
-    sender = transaction.get("from")
-    gas = transaction.get("gas")
-    return Call(
-        to=_address(to) if to else None,
-        data=_bytes(data),
-        sender=_address(sender) if sender else b"\x00" * 20,
-        value=_int(transaction.get("value") or 0),
-        gas=_int(gas) if gas else None,
-    )

@@ -275,13 +275,15 @@ class ChainStore:
         addresses: Sequence[str],
         topics: Sequence[Sequence[str]],
     ) -> list[Doc]:
-        """Logs of a block range; empty `addresses` or an empty topic position matches anything."""
+        """Logs of a block range; empty `addresses` matches anything, an empty topic position any topic that is there."""
         where = ["block_number BETWEEN ? AND ?"]
         arguments: list[Any] = [first_block, last_block]
         for column, allowed in [("address", addresses), *((f"topic{i}", t) for i, t in enumerate(topics))]:
             if allowed:
                 where.append(f"{column} IN ({','.join('?' * len(allowed))})")
                 arguments.extend(allowed)
+            elif column != "address":
+                where.append(f"{column} IS NOT NULL")
         sql = f"SELECT doc FROM log WHERE {' AND '.join(where)} ORDER BY block_number, log_index"
         return [json.loads(row[0]) for row in self.run(sql, arguments).fetchall()]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,14 +19,15 @@ _LOCAL_HOSTS = {LOOPBACK, "localhost"}
 
 def answer(rpc: EmbeddedRpc, request: Any) -> Any:
     """Response document to one request document, or a list of them to a batch."""
-    if isinstance(request, list):
+    if isinstance(request, list) and request:
         return [answer(rpc, one) for one in request]
     if not isinstance(request, dict) or not isinstance(request.get("method"), str):
         error = RpcError(-32600, "expected an object with a method")
         return {"jsonrpc": "2.0", "id": None, "error": error.to_doc()}
     response: dict[str, Any] = {"jsonrpc": "2.0", "id": request.get("id")}
-    params = request.get("params") or []
+    params = request.get("params", [])
     try:
+        params = [] if params is None else params
         if not isinstance(params, list):
             raise RpcError(-32602, "expected params as a list")
         response["result"] = rpc.handle(request["method"], params)
@@ -40,16 +42,19 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         # A page opened in a browser must not reach the chain through a name that resolves to loopback.
         host = (self.headers.get("Host") or "").rsplit(":", 1)[0]
-        length = int(self.headers.get("Content-Length") or 0)
+        declared = self.headers.get("Content-Length") or "0"
         if host not in _LOCAL_HOSTS or self.headers.get("Origin") is not None:
             self.send_error(403)
             return
-        if length > _MAX_BODY_BYTES:
+        if not (declared.isascii() and declared.isdecimal()):
+            self.send_error(400)
+            return
+        if len(declared) > 12 or int(declared) > _MAX_BODY_BYTES:
             self.send_error(413)
             return
         try:
-            request = json.loads(self.rfile.read(length))
-        except ValueError:
+            request = json.loads(self.rfile.read(int(declared)))
+        except (ValueError, RecursionError):
             self.send_error(400)
             return
         body = json.dumps(answer(self.rpc, request)).encode()
@@ -63,12 +68,19 @@ class _Handler(BaseHTTPRequestHandler):
         """Raw transactions do not belong in a log."""
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Silent where the asker went away before the answer; anything else is printed, as by the base class."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def make_server(
     path: Path, port: int, *, clock: Callable[[], int] = wall_clock, host: str = LOOPBACK
 ) -> ThreadingHTTPServer:
     """A server bound to `port` (0 chooses one, see `server_address`); the caller runs and closes it."""
     handler = type("Handler", (_Handler,), {"rpc": EmbeddedRpc(EmbeddedChain(path, clock=clock))})
-    return ThreadingHTTPServer((host, port), handler)
+    return _Server((host, port), handler)
 
 
 def serve(path: Path, port: int) -> None:

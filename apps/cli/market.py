@@ -12,7 +12,7 @@ import click
 
 from apps.cli.again import again_option, tell_before
 from apps.cli.runs import newest_claim, project_option
-from apps.cli.say import Session
+from apps.cli.say import Session, tell_announced
 
 if TYPE_CHECKING:
     from flows.settings import Workspace
@@ -273,7 +273,6 @@ def statement(session: Session, project_id: str | None, csv_path: Path | None, p
     \b
     Example: satoyama statement --csv statement.csv --pdf statement.pdf
     """
-    from apps.cli.payouts import tell_announced
     from flows import work
     from flows.work.sharing import announced_change
 

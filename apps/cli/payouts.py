@@ -10,12 +10,11 @@ import click
 
 from apps.cli.market import write_csv
 from apps.cli.runs import project_option
-from apps.cli.say import REFUSED, Plain, Session
+from apps.cli.say import REFUSED, Plain, Session, tell_announced
 
 if TYPE_CHECKING:
     from flows.settings import Workspace
     from flows.work.payouts import RunRecord
-    from flows.work.sharing import AnnouncedChange
     from registry.households import Breakdown
 
 JST = timezone(timedelta(hours=9))
@@ -115,20 +114,6 @@ def statement(
             "carried": made.statement.carried,
         }
     )
-
-
-def tell_announced(session: Session, announced: AnnouncedChange | None, *, err: bool = False) -> None:
-    """Say which shares change, from when on; on the error stream where tables are printed on the other."""
-    if announced is None or session.as_json:
-        return
-    start = announced.effective_from.astimezone()
-    said = session.pick(
-        f"Announced: from {start:%Y-%m-%d %H:%M %Z} on shares are those of epoch {announced.epoch}",
-        f"予告: {start:%Y-%m-%d %H:%M %Z} から配分はエポック {announced.epoch} になります",
-    )
-    click.echo(said, err=err)
-    for who, now, then in announced.rows:
-        click.echo(f"  {who:16s} {now:>9,} -> {then:>9,} ppm", err=err)
 
 
 def _papers(

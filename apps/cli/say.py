@@ -16,6 +16,7 @@ from models.errors import SatoyamaError
 
 if TYPE_CHECKING:
     from flows.settings import Workspace
+    from flows.work.sharing import AnnouncedChange
 
 REFUSED = 1
 
@@ -80,3 +81,17 @@ def error_doc(error: SatoyamaError) -> dict[str, Any]:
 def tonnes(grams: int) -> str:
     """Grams as tonnes with one decimal, for people."""
     return f"{grams / 1e6:,.1f}"
+
+
+def tell_announced(session: Session, announced: AnnouncedChange | None, *, err: bool = False) -> None:
+    """Say which shares change, from when on; on the error stream where tables are printed on the other."""
+    if announced is None or session.as_json:
+        return
+    start = announced.effective_from.astimezone()
+    said = session.pick(
+        f"Announced: from {start:%Y-%m-%d %H:%M %Z} on shares are those of epoch {announced.epoch}",
+        f"予告: {start:%Y-%m-%d %H:%M %Z} から配分はエポック {announced.epoch} になります",
+    )
+    click.echo(said, err=err)
+    for who, now, then in announced.rows:
+        click.echo(f"  {who:16s} {now:>9,} -> {then:>9,} ppm", err=err)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from flows.tables import ActionRow
 from flows.work import buffers
 from registry.claimstruct import project_key
 from registry.sender import Sender
+from tests.conftest import ROOT
 from tests.flows.conftest import PASSWORD, PROJECT
 
 YEN = 10**6
@@ -198,6 +202,33 @@ def test_killed_anywhere_a_purchase_a_retirement_and_an_offer_happen_once(
     assert held(ws) == 0
     with ws.catalogue.read() as session:
         assert {row.state for row in session.query(ActionRow)} == {"mined"}
+
+
+def test_two_who_buy_the_same_at_once_buy_it_once(offered: Workspace) -> None:
+    code = "import sys; from apps.cli import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", code, "-w", str(offered.root), "--json", "buy", "--kg", "7"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(2)]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert held(offered) == 7
+    # One may be told to wait for the other's turn; then it is told the rest when it asks again.
+    done = [json.loads(text) for text, process in zip(said, both, strict=True) if process.returncode == 0]
+    assert done and len({one["tx_hash"] for one in done}) == 1
+    assert not doc(offered, "buy", "--kg", "7")["sent_now"] and held(offered) == 7
+
+
+@pytest.mark.parametrize("after_s", [1.0, 1.6, 2.2])
+def test_a_purchase_killed_by_the_system_is_finished_by_the_next_run(
+    offered: Workspace, after_s: float
+) -> None:
+    code = "import sys; from apps.cli import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", code, "-w", str(offered.root), "buy", "--kg", "7"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
+    time.sleep(after_s)
+    process.kill()
+    process.wait(30)
+    for _ in range(2):
+        run(offered, "buy", "--kg", "7")
+    assert held(offered) == 7
 
 
 def test_a_second_purchase_is_made_when_it_is_meant(offered: Workspace) -> None:

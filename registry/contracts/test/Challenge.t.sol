@@ -554,20 +554,6 @@ contract ChallengeTest is Court {
         vm.stopPrank();
     }
 
-    function test_a_court_needs_a_panel_a_bond_and_a_time_that_make_sense() public {
-        ICourtRegistry r = ICourtRegistry(address(registry));
-        vm.expectRevert(ChallengeWindow.Court_PanelZero.selector);
-        new ChallengeWindow(r, yen, BOND, 14 days, 0);
-        vm.expectRevert(ChallengeWindow.Court_BondZero.selector);
-        new ChallengeWindow(r, yen, 0, 14 days, 1);
-        vm.expectRevert(ChallengeWindow.Court_BondZero.selector);
-        new ChallengeWindow(r, yen, type(uint96).max, 14 days, 1);
-        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Court_TimeInvalid.selector, 1 days - 1));
-        new ChallengeWindow(r, yen, BOND, 1 days - 1, 1);
-        vm.expectRevert(abi.encodeWithSelector(ChallengeWindow.Court_TimeInvalid.selector, 90 days + 1));
-        new ChallengeWindow(r, yen, BOND, 90 days + 1, 1);
-    }
-
     // ---------------------------------------------------------------- keys lost and changed
 
     function test_a_lost_verifier_key_is_suspended_at_once_its_batches_challenged_and_another_key_goes_on() public {

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from apps.look.wording import Text, day, moment, money, whole
-from apps.papers import ChainPlace
+from apps.papers import ChainPlace, in_japan
 from apps.pdf import MARGIN_MM, SOFT, WIDTH_MM, Align, Paper, heading, table_head, table_row
 from registry.households import Breakdown, HouseholdLine, PartLine
 
@@ -42,6 +42,8 @@ class HouseholdSheet:
         First and last day of the period; None for from the beginning, and up to now.
     bank_account : str
         The account paid to, its number masked; "" where paid on chain.
+    place : Text or None
+        Municipality of the project.
     """
 
     project: Text
@@ -55,6 +57,14 @@ class HouseholdSheet:
     chain: ChainPlace
     simulated: bool
     change: ShareChange | None = None
+    place: Text | None = None
+
+    @property
+    def issuer(self) -> Text:
+        """The project, in whose name its co-op gives the paper out, and where it is."""
+        if self.place is None:
+            return self.project
+        return Text(f"{self.project.en}, {self.place.en}", f"{self.project.ja}（{self.place.ja}）")
 
     def amount(self, base_units: int) -> str:
         return f"{money(base_units, self.decimals)} {self.token}"
@@ -62,7 +72,7 @@ class HouseholdSheet:
     @property
     def period(self) -> Text:
         first = day(self.first) if self.first else Text("the beginning", "開始")
-        last = day(self.last) if self.last else day(self.chain.read_at.date())
+        last = day(self.last) if self.last else day(in_japan(self.chain.read_at).date())
         return Text(f"{first.en} to {last.en}", f"{first.ja} ～ {last.ja}")
 
 
@@ -80,6 +90,7 @@ def household_sheet(
     end: date | None = None,
     account: Mapping[str, str] | None = None,
     change: ShareChange | None = None,
+    place: Text | None = None,
 ) -> HouseholdSheet:
     """The sheet of one payee; `end` is the day after the period's last."""
     masked = "" if account is None else _masked(account)
@@ -96,6 +107,7 @@ def household_sheet(
         chain,
         simulated,
         change,
+        place,
     )
 
 
@@ -123,7 +135,7 @@ def _cells(sheet: HouseholdSheet, one: PartLine) -> tuple[str, str, str, str]:
 
 def _announce(paper: Paper, change: ShareChange) -> None:
     heading(paper, Text("Announced change of your share", "配分変更の予告"))
-    start = moment(change.effective_from)
+    start = moment(in_japan(change.effective_from))
     now, then = (f"{ppm / 10_000:g} %" for ppm in (change.now_ppm, change.then_ppm))
     paper.words(
         f"{start.ja} 以降の入金について、配分は {now} から {then} になります。\n"
@@ -131,6 +143,9 @@ def _announce(paper: Paper, change: ShareChange) -> None:
         8.6,
         line_mm=4.8,
     )
+
+
+_TAX_MM = 50.0
 
 
 def render_household(sheet: HouseholdSheet, path: Path) -> Path:
@@ -143,10 +158,13 @@ def render_household(sheet: HouseholdSheet, path: Path) -> Path:
     """
     line = sheet.line
     paper = Paper(Text(f"Statement for {sheet.name.en}", f"配分明細書 {sheet.name.ja}"), sheet.chain.read_at)
+    paper.set_auto_page_break(True, margin=16)
     paper.add_page()
     paper.words("配分明細書", 19, strong=True)
     paper.words("Statement of revenue shared out", 11, colour=SOFT, line_mm=7)
-    paper.set_xy(MARGIN_MM, paper.get_y() + 4)
+    read = sheet.chain.read_up_to
+    paper.words(f"{read.ja}の記録による\nFrom the records of {read.en}", 7.6, colour=SOFT, line_mm=4)
+    paper.set_xy(MARGIN_MM, paper.get_y() + 3)
     if sheet.simulated:
         paper.simulated_band()
     way_en, way_ja = ("by bank transfer", "銀行振込") if line.by_bank else ("on chain", "チェーン上の送金")
@@ -154,7 +172,10 @@ def render_household(sheet: HouseholdSheet, path: Path) -> Path:
     paper.facts(
         [
             (Text("Name", "氏名・名称"), f"{sheet.name.ja} 様\n{sheet.name.en}"),
-            (Text("Project", "プロジェクト"), f"{sheet.project.ja}\n{sheet.project.en}"),
+            (
+                Text("Issuer: the co-op of the project", "発行者（プロジェクト実施組合）"),
+                f"{sheet.issuer.ja}\n{sheet.issuer.en}",
+            ),
             (Text("Period", "対象期間"), f"{sheet.period.ja}\n{sheet.period.en}"),
             (Text("How it is paid", "支払方法"), f"{way_ja} / {way_en}\n{where}"),
         ]
@@ -171,9 +192,11 @@ def render_household(sheet: HouseholdSheet, path: Path) -> Path:
             (Text("Earned in the period", "当期の配分額"), sheet.amount(line.earned)),
             (Text("Paid in the period", "当期の支払額"), sheet.amount(line.paid)),
             (Text("Due at its end", "当期末の未払額"), sheet.amount(line.due)),
-        ]
+        ],
+        76,
+        one_line=True,
     )
-    paper.set_xy(MARGIN_MM, paper.get_y() + 3)
+    paper.set_xy(MARGIN_MM, paper.get_y() + 2)
     paper.words(
         f"照合：{whole(line.opening)} + {whole(line.earned)} − {whole(line.paid)} = {whole(line.due)}（最小単位）　"
         f"1 {sheet.token} = {whole(10**sheet.decimals)}",
@@ -182,18 +205,11 @@ def render_household(sheet: HouseholdSheet, path: Path) -> Path:
     )
     if sheet.change is not None:
         _announce(paper, sheet.change)
+    if paper.will_page_break(_TAX_MM):  # the note and the room for it stay together
+        paper.add_page()
     heading(paper, Text("Tax note", "税務に関する記載欄"))
     paper.words(f"{TAX_NOTE.ja}\n{TAX_NOTE.en}", 8.2, line_mm=4.6)
     top = paper.get_y() + 2
     paper.set_draw_color(*SOFT)
-    paper.rect(MARGIN_MM, top, WIDTH_MM, 18)
-    paper.set_xy(MARGIN_MM, top + 21)
-    read = moment(sheet.chain.read_at)
-    paper.words(
-        f"{sheet.chain.name.ja}、ブロック {whole(sheet.chain.block)} までの記録による（{read.ja}）\n"
-        f"From {sheet.chain.name.en}, read up to block {whole(sheet.chain.block)} on {read.en}",
-        7.8,
-        colour=SOFT,
-        line_mm=4.3,
-    )
+    paper.rect(MARGIN_MM, top, WIDTH_MM, 16)
     return paper.save(path)

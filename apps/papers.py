@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from apps.look.wording import Text, money, same
+from apps.look.wording import Text, moment, money, same, whole
 from mrv.project import Project
 from mrv.results import Claim
 from registry.events import BatchIssued, Retired
 from registry.pending import PendingShares
-from registry.treasury import Statement
+from registry.treasury import JST, Statement
 
 _EPOCH = date(1970, 1, 1)
 
@@ -25,6 +25,11 @@ def time_of_block(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def in_japan(value: datetime) -> datetime:
+    """The same time by Japan's clock, by which periods and days of money count."""
+    return value.astimezone(JST)
+
+
 @dataclass(frozen=True)
 class ChainPlace:
     """Where on which chain a thing stands, and when it was read.
@@ -35,6 +40,8 @@ class ChainPlace:
         ``embedded`` or ``rpc``.
     block, read_at : int, datetime
         Last block read and the time of reading.
+    confirmations : int
+        How deep that block lies, itself included.
     """
 
     kind: str
@@ -42,6 +49,16 @@ class ChainPlace:
     registry: str
     block: int
     read_at: datetime
+    confirmations: int = 1
+
+    @property
+    def read_up_to(self) -> Text:
+        """Chain, block, its depth and time (Japan's), as statements print it."""
+        read, block = moment(in_japan(self.read_at)), whole(self.block)
+        return Text(
+            f"{self.name.en}, read up to block {block} (confirmations: {self.confirmations}) of {read.en}",
+            f"{self.name.ja}、ブロック {block}（確認 {self.confirmations} ブロック、{read.ja}）まで",
+        )
 
     @property
     def name(self) -> Text:

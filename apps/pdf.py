@@ -12,7 +12,7 @@ from fpdf.fonts import TTFFont
 
 from apps.look.fonts import japanese_font, latin_font
 from apps.look.wording import SIMULATED, Text, day, moment, short, whole
-from apps.papers import Certificate, SharesAnnounced, StatementSheet
+from apps.papers import Certificate, SharesAnnounced, StatementSheet, in_japan
 
 Colour = tuple[int, int, int]
 Align = Literal["L", "C", "R"]
@@ -73,15 +73,30 @@ class Paper(FPDF):
             )
         self.set_x(left)
 
-    def facts(self, rows: Sequence[tuple[Text, str]], label_mm: float = 56) -> None:
-        """Label and value pairs with hairlines between."""
+    def fitting(self, text: str, size: float, width: float, least: float = 3.0) -> float:
+        """The size, `size` at most, at which a number stands on one line of `width`: it must never break inside."""
+        room = width - 2 * self.c_margin - 0.1
+        self.set_font("ja", size=size)
+        wide = self.get_string_width(self.printable(text))
+        return size if wide <= room else max(least, size * room / wide)
+
+    def facts(
+        self, rows: Sequence[tuple[Text, str]], label_mm: float = 56, *, one_line: bool = False
+    ) -> None:
+        """Label and value pairs with hairlines between; `one_line` sets both languages of a label beside each other."""
         for label, value in rows:
             top = self.get_y()
             if self.will_page_break(14):
                 self.add_page()
                 top = self.get_y()
-            self.set_xy(MARGIN_MM, top + 1.1)
-            self.words(f"{label.ja}\n{label.en}", 7.6, colour=SOFT, width=label_mm - 3, line_mm=3.7)
+            self.set_xy(MARGIN_MM, top + (1.9 if one_line else 1.1))
+            self.words(
+                f"{label.ja}{'　' if one_line else chr(10)}{label.en}",
+                7.6,
+                colour=SOFT,
+                width=label_mm - 3,
+                line_mm=3.7,
+            )
             below = self.get_y()
             self.set_xy(MARGIN_MM + label_mm, top + 1.6)
             self.words(value, 7.0 if _is_hash(value) else 9.4, width=WIDTH_MM - label_mm, line_mm=4.9)
@@ -214,17 +229,17 @@ def render_certificate(certificate: Certificate, path: Path) -> Path:
 
 
 _COLUMNS: tuple[tuple[Text, float, Align], ...] = (
-    (Text("Payee", "受取人"), 62, "L"),
-    (Text("Share", "配分"), 17, "R"),
-    (Text("Entitled", "配分額"), 29, "R"),
-    (Text("Paid", "支払済"), 29, "R"),
-    (Text("To be claimed", "未請求"), 29, "R"),
+    (Text("Payee", "受取人"), 40, "L"),
+    (Text("Share", "配分"), 15, "R"),
+    (Text("Entitled", "配分額"), 37, "R"),
+    (Text("Paid", "支払済"), 37, "R"),
+    (Text("To be claimed", "未請求"), 37, "R"),
 )
 _SALES: tuple[tuple[Text, float, Align], ...] = (
     (Text("Sold", "販売日"), 34, "L"),
-    (Text("Buyer", "購入者"), 64, "L"),
+    (Text("Buyer", "購入者"), 44, "L"),
     (Text("Kilograms", "数量 kg"), 30, "R"),
-    (Text("Amount", "金額"), 38, "R"),
+    (Text("Amount", "金額"), 58, "R"),
 )
 _CHANGES: tuple[tuple[Text, float, Align], ...] = (
     (Text("Payee", "受取人"), 98, "L"),
@@ -253,17 +268,19 @@ def table_row(
     *,
     strong: bool = False,
 ) -> None:
-    """One table row; `small` stands under the first cell."""
+    """One table row; `small` stands under the first cell. Numbers (to the right) are set as small as one line takes."""
     if paper.will_page_break(14):
         paper.add_page()
         table_head(paper, columns)
     top, x, bottom = paper.get_y() + 1.4, MARGIN_MM, 0.0
     for (_, width, align), cell in zip(columns, cells, strict=True):
         paper.set_xy(x, top)
-        paper.words(cell, 9, align=align, width=width, line_mm=4.7, strong=strong)
+        size = paper.fitting(cell, 9, width) if align == "R" else 9
+        paper.words(cell, size, align=align, width=width, line_mm=4.7, strong=strong)
         bottom = max(bottom, paper.get_y())
         if small and x == MARGIN_MM:
-            paper.words(small, 6.4, colour=SOFT, width=width, line_mm=3.4)
+            # An address is longer than a name's column; beside it, under the numbers, there is room.
+            paper.words(small, 6.4, colour=SOFT, width=max(width, 64), line_mm=3.4)
             bottom = max(bottom, paper.get_y())
         x += width
     paper.set_draw_color(*LINE)
@@ -282,7 +299,7 @@ def heading(paper: Paper, text: Text) -> None:
 
 def _change_of_shares(paper: Paper, announced: SharesAnnounced) -> None:
     heading(paper, Text("Announced change of shares", "予告された配分の変更"))
-    start, told = moment(announced.effective_from), moment(announced.announced_at)
+    start, told = moment(in_japan(announced.effective_from)), moment(in_japan(announced.announced_at))
     paper.words(
         f"{start.ja} 以降の入金は次の配分によります（{told.ja} 予告）。\n"
         f"Money that comes in from {start.en} on is shared so (announced {told.en}).",
@@ -306,10 +323,8 @@ def render_statement(sheet: StatementSheet, path: Path) -> Path:
     paper.words("Statement of revenue and payments", 11, colour=SOFT, line_mm=7)
     paper.set_xy(MARGIN_MM, paper.get_y() + 2)
     paper.words(_both(sheet.project), 10.5, line_mm=5.4)
-    read = moment(sheet.chain.read_at)
     paper.words(
-        f"{sheet.chain.name.ja}　ブロック {whole(sheet.chain.block)} まで（{read.ja}）\n"
-        f"{sheet.chain.name.en}, read up to block {whole(sheet.chain.block)} on {read.en}",
+        f"{sheet.chain.read_up_to.ja}\n{sheet.chain.read_up_to.en}",
         8,
         colour=SOFT,
         line_mm=4.3,
@@ -348,6 +363,6 @@ def render_statement(sheet: StatementSheet, path: Path) -> Path:
         heading(paper, Text("Sales", "販売"))
         table_head(paper, _SALES)
         for s in sheet.sales:
-            cells = (day(s.sold_at.date()).ja, short(s.buyer), whole(s.kg), sheet.amount(s.amount))
+            cells = (day(in_japan(s.sold_at).date()).ja, short(s.buyer), whole(s.kg), sheet.amount(s.amount))
             table_row(paper, _SALES, cells, short(s.tx_hash))
     return paper.save(path)

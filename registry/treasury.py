@@ -8,15 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 
 from models.errors import SatoyamaError
 from registry.events import Claimed, Deposited, Event, SharesSet
 from registry.port import ChainPort
 from registry.views import SHARES
 
+JST = timezone(timedelta(hours=9), "JST")
+CONTEXT = (
+    "token",
+    "token_address",
+    "decimals",
+    "period_from",
+    "period_until",
+    "read_at_block",
+    "read_at",
+    "confirmations",
+)
+
 
 class StatementMismatch(SatoyamaError):
     """The statement does not come out to the base unit; it is not given out."""
+
+
+class PeriodRefused(SatoyamaError):
+    """A period that ends before it begins."""
+
+
+class NotDeepYet(SatoyamaError):
+    """No block with the project's contracts lies as deep as the confirmations ask."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +81,7 @@ class DepositLine:
 class Statement:
     """Statement of one project in one token over `[start, end)` (unix seconds of block time).
 
+    Read at `read_at_block`, the newest block on which `confirmations` - 1 others lie, so that a reorganisation does not change it.
     All amounts in base units. ``paid_total + claimable + carried == revenue_total`` holds to the unit, or the
     statement is not made.
     """
@@ -78,6 +100,25 @@ class Statement:
     carried: int
     deposits: tuple[DepositLine, ...]
     payees: tuple[PayeeLine, ...]
+    confirmations: int = 1
+
+    def with_context(self, rows: Sequence[Sequence[str]], symbol: str, decimals: int) -> list[list[str]]:
+        """Rows of a CSV with columns that say of what token and period they are and when it was read (`CONTEXT`).
+
+        Times are ISO 8601 in Japan time; ``period_from`` is empty for "from the beginning", and ``period_until`` is not in the period.
+        """
+        header, *lines = rows
+        here = [
+            symbol,
+            self.token,
+            str(decimals),
+            _iso(self.start) if self.start else "",
+            _iso(self.end),
+            str(self.read_at_block),
+            _iso(self.read_at_time),
+            str(self.confirmations),
+        ]
+        return [[*header, *CONTEXT], *([*line, *here] for line in lines)]
 
     def to_csv_rows(self) -> list[list[str]]:
         """Rows of a CSV: header, one line per payee, the carried remainder, the totals. Amounts as whole numbers."""
@@ -88,6 +129,10 @@ class Statement:
         carried = ["carried", "", "", "", str(self.carried), str(self.carried), ""]
         total = ["total", str(opening), str(earned), str(self.paid), str(self.claimable + self.carried)]
         return [header, *lines, carried, [*total, str(entitled + self.carried), str(self.paid_total)]]
+
+
+def _iso(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, JST).isoformat()
 
 
 @dataclass(frozen=True)
@@ -126,14 +171,18 @@ def make_statement(
     end: int,
     read_at_block: int,
     read_at_time: int,
+    confirmations: int = 1,
 ) -> Statement:
     """Statement from all events of the chain since the deployment, in chain order.
 
     Raises
     ------
+    PeriodRefused
+        If the period is empty.
     StatementMismatch
         If it does not come out.
     """
+    _check_period(start, end, read_at_block, read_at_time)
     ours = [event for event in events if getattr(event, "project_id", None) == project_id]
     ours = [event for event in ours if getattr(event, "token", token) == token]
     before, after = _books(ours, start), _books(ours, end)
@@ -159,9 +208,22 @@ def make_statement(
         carried=after.revenue - sum(line.entitled_total for line in payees),
         deposits=deposits,
         payees=payees,
+        confirmations=confirmations,
     )
     _check_comes_out(statement)
     return statement
+
+
+def _check_period(start: int, end: int, block: int, time: int) -> None:
+    if start < end:
+        return
+    first, last = _iso(start), _iso(end)
+    raise PeriodRefused(
+        en=f"A statement's period begins before it ends; got one from {first} on that ends before {last}. Give --from a day that is not "
+        f"after --to; without --to it ends at block {block:,} ({_iso(time)}), the newest that is read.",
+        ja=f"計算書の期間は開始が終了より前でなければなりません。開始 {first}、終了 {last}（この時刻を含まない）でした。--from には --to 以前の日を"
+        f"指定してください。--to を省くと、読み取り済みの最新ブロック {block:,}（{_iso(time)}）までになります。",
+    )
 
 
 def _line(payee: str, before: _Books, after: _Books) -> PayeeLine:
@@ -199,31 +261,45 @@ def _mismatch(found: str, expected: str) -> StatementMismatch:
 
 
 def statement(port: ChainPort, project_id: bytes, *, start: int = 0, end: int | None = None) -> Statement:
-    """Statement read from the chain now, reconciled with the split contract's own figures to the base unit.
+    """Statement read from the chain at its newest final block, reconciled with the split contract's own figures to the base unit.
 
     Parameters
     ----------
     start, end
-        Half-open period in unix seconds of block time; all up to now by default.
+        Half-open period in unix seconds of block time; all up to the final block by default.
 
     Raises
     ------
+    NotDeepYet
+        If the deployment itself is not final yet.
+    PeriodRefused
+        If the period is empty.
     StatementMismatch
         If events and contract do not agree.
     """
-    block, time = port.head()
+    block = port.final_block()
+    if block < port.deployment.block:
+        raise _not_deep(port, block)
+    time, depth = port.block_time(block), port.confirmations
     events = port.events(to_block=block)
     token = port.deployment.yen
     last = time + 1
-    whole = make_statement(
-        events, project_id, token, start=0, end=last, read_at_block=block, read_at_time=time
-    )
+    at = {"read_at_block": block, "read_at_time": time, "confirmations": depth}
+    whole = make_statement(events, project_id, token, start=0, end=last, **at)
     _check_against_contract(port, whole)
     if start == 0 and (end is None or end == last):
         return whole
     until = last if end is None else end
-    return make_statement(
-        events, project_id, token, start=start, end=until, read_at_block=block, read_at_time=time
+    return make_statement(events, project_id, token, start=start, end=until, **at)
+
+
+def _not_deep(port: ChainPort, final: int) -> NotDeepYet:
+    head, deployed, depth = port.head()[0], port.deployment.block, port.confirmations
+    return NotDeepYet(
+        en=f"No statement yet: the contracts were deployed in block {deployed:,}, and with {depth} confirmations the chain is read up to "
+        f"block {max(final, 0):,} (newest {head:,}). Wait for {deployed - final:,} more blocks.",
+        ja=f"計算書はまだ作れません。契約の配備はブロック {deployed:,} で、確認ブロック数 {depth} では {max(final, 0):,} まで"
+        f"（最新 {head:,}）しか読めません。あと {deployed - final:,} ブロックお待ちください。",
     )
 
 

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from flows.settings import Workspace
     from flows.work.payouts import RunRecord
     from registry.households import Breakdown
+    from registry.treasury import Statement
 
-JST = timezone(timedelta(hours=9))
+JST = timezone(timedelta(hours=9), "JST")
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
@@ -96,8 +97,9 @@ def statement(
     begin = None if first is None else first.replace(tzinfo=JST)
     end = None if last is None else last.replace(tzinfo=JST) + timedelta(days=1)
     made = sharing.household_statements(ws, project, begin, end)
+    rows = sharing.household_rows(ws, project, made)
     if csv_path is not None:
-        write_csv(csv_path, made.to_csv_rows())
+        write_csv(csv_path, rows)
     if pdf_folder is not None:
         _papers(ws, project, made, begin, end, pdf_folder)
     announced = sharing.announced_change(ws, project)
@@ -105,14 +107,25 @@ def statement(
         amounts = f"{line.earned:>20,} {line.paid:>20,} {line.due:>20,}"
         session.tell(*[f"  {line.payee_id:16s} {amounts}"] * 2)
     tell_announced(session, announced)
+    _tell_read_at(session, made.statement)
     session.result(
         {
             "announced": None if announced is None else announced.to_doc(),
-            "rows": made.to_csv_rows(),
+            "rows": rows,
+            "read_at_block": made.statement.read_at_block,
+            "confirmations": made.statement.confirmations,
             "banks": [dict(book.__dict__) for book in made.banks],
             "revenue": made.statement.revenue,
             "carried": made.statement.carried,
         }
+    )
+
+
+def _tell_read_at(session: Session, books: Statement) -> None:
+    when = datetime.fromtimestamp(books.read_at_time, JST)
+    session.tell(
+        f"Read at block {books.read_at_block:,} (confirmations: {books.confirmations}), {when:%Y-%m-%d %H:%M %Z}",
+        f"ブロック {books.read_at_block:,}（確認 {books.confirmations} ブロック、{when:%Y-%m-%d %H:%M %Z}）までの記録による",
     )
 
 
@@ -140,7 +153,12 @@ def _papers(
     symbol, decimals = Reader(ws).token()
     read = time_of_block(books.read_at_time)
     place = ChainPlace(
-        ws.settings.chain_kind, deployed.chain_id, deployed.registry, books.read_at_block, read
+        ws.settings.chain_kind,
+        deployed.chain_id,
+        deployed.registry,
+        books.read_at_block,
+        read,
+        books.confirmations,
     )
     accounts = payouts.bank_accounts(ws, project_id)
     names = {p.payee_id: Text(p.name_en, p.name_ja) for p in definition.payees}
@@ -160,6 +178,7 @@ def _papers(
             first=None if begin is None else begin.date(),
             end=None if end is None else end.date(),
             account=None if account is None else account.to_doc(),
+            place=Text(project.municipality_en, project.municipality_ja),
             change=ShareChange(announced.effective_from, *row) if announced and row else None,
         )
         render_household(sheet, folder / f"{line.payee_id}.pdf")

@@ -193,7 +193,8 @@ class Reader:
         if read is None:
             return None
         deployed = chainroom.deployment(self.ws)
-        return ChainPlace(self.ws.settings.chain_kind, deployed.chain_id, deployed.registry, *read)
+        depth = chainroom.chain_config(self.ws).confirmations
+        return ChainPlace(self.ws.settings.chain_kind, deployed.chain_id, deployed.registry, *read, depth)
 
     def events(self) -> list[Event]:
         return chainroom.indexed_events(self.ws) if chainroom.is_set_up(self.ws) else []

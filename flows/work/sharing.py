@@ -19,6 +19,7 @@ from registry.claimstruct import project_key
 from registry.events import Event, SharesSet
 from registry.households import BankPayment, Breakdown, break_down
 from registry.pending import pending_shares
+from registry.port import ChainPort
 from registry.shares import Member, ShareTable, fixed_table, measured_table
 from registry.treasury import statement
 
@@ -190,6 +191,19 @@ def bank_payments(ws: Workspace, project_id: str, base_units_per_yen: int) -> li
         BankPayment(row.payee_id, int(when.timestamp()), yen * base_units_per_yen)
         for row, when, yen in (*out, *back)
     ]
+
+
+def token_of(ws: Workspace, port: ChainPort) -> tuple[str, int]:
+    """Symbol and decimal places of the yen token."""
+    return "dJPY" if chainroom.deployment(ws).yen_is_ours else "JPY", port.yen_decimals()
+
+
+def household_rows(ws: Workspace, project_id: str, made: Breakdown) -> list[list[str]]:
+    """CSV rows by household and plot with names, token, decimals, period and block on every one."""
+    names = {p.payee_id: [p.name_en, p.name_ja] for p in definition_of_project(ws, project_id).payees}
+    header, *rows = made.to_csv_rows()
+    named = [["name_en", "name_ja", *header], *([*names.get(row[0], ["", ""]), *row] for row in rows)]
+    return made.statement.with_context(named, *token_of(ws, chainroom.open_port(ws)))
 
 
 def household_statements(

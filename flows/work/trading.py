@@ -14,6 +14,7 @@ from flows.tables import ApprovalRow, ClaimRow
 from flows.work import chainroom
 from flows.work.claiming import approval_of, claim_record
 from flows.work.projects import definition_of_project
+from flows.work.sharing import token_of
 from models.errors import SatoyamaError
 from registry.claimstruct import ClaimStruct, day_number, digest_of, project_key
 from registry.events import BatchIssued, Listed, Retired, Reversed, Sold
@@ -288,10 +289,8 @@ def payee_names(ws: Workspace, project_id: str) -> dict[str, tuple[str, str]]:
 
 
 def statement_rows(ws: Workspace, project_id: str, made: Statement) -> list[list[str]]:
-    """CSV rows of a statement with the payees' names beside their addresses."""
+    """CSV rows of a statement with the payees' names, and token, decimals, period and block on every one."""
     names = payee_names(ws, project_id)
     header, *rows = made.to_csv_rows()
-    return [
-        ["name_en", "name_ja", *header],
-        *([*names.get(row[0], ("", "")), *row] for row in rows),
-    ]
+    named = [["name_en", "name_ja", *header], *([*names.get(row[0], ("", "")), *row] for row in rows)]
+    return made.with_context(named, *token_of(ws, chainroom.open_port(ws)))

@@ -106,6 +106,14 @@ def test_statements_come_as_csv_and_one_paper_per_household(ws: Workspace, tmp_p
     assert book["received"] == book["held"] and book["due"] + book["carried"] == book["held"]
     with (tmp_path / "h.csv").open(encoding="utf-8-sig", newline="") as file:
         assert list(csv.reader(file)) == doc["rows"]
+    header, *rows = doc["rows"]
+    mine = [dict(zip(header, row, strict=True)) for row in rows if row[2] == "owner-a"]
+    assert mine and all(
+        (r["name_en"], r["name_ja"], r["token"], r["decimals"], r["period_from"], r["confirmations"])
+        == ("Owner A", "所有者A 山田花子", "dJPY", "6", "", "1")
+        and r["read_at_block"] == str(doc["read_at_block"])
+        for r in mine
+    ), "every row says whose it is, of what token and up to where"
     papers = {p.stem for p in (tmp_path / "papers").iterdir()}
     assert papers == {"treasury", "owner-a", "owner-b"}
     text = _text(tmp_path / "papers" / "owner-a.pdf")
@@ -170,6 +178,27 @@ def test_the_paper_names_plots_basis_period_and_leaves_room_for_the_tax_note(tmp
     ):  # fmt: skip
         assert words in text, words
     assert "1234567" not in text and "****567" in text, "an account number is not printed whole"
+
+
+def test_a_household_with_one_plot_or_two_gets_one_page(tmp_path: Path) -> None:
+    whole = sheet()
+    for plots in (1, 2):
+        line = replace(whole.line, parts=whole.line.parts[:plots])
+        text = _text(render_household(replace(whole, line=line), tmp_path / f"{plots}.pdf"))
+        assert text.count("\f") == 1 and "税務：本書は" in text
+
+
+def test_the_paper_names_its_issuer_and_tells_times_by_japans_clock(tmp_path: Path) -> None:
+    issued = replace(sheet(), place=Text("Owase, Mie", "三重県尾鷲市"), last=None)
+    text = _text(render_household(issued, tmp_path / "s.pdf"))
+    for words in (
+        "発行者（プロジェクト実施組合）", "尾鷲（三重県尾鷲市）", "Owase, Owase, Mie",
+        "2026年4月1日 09:00 JST", "1 Apr 2026, 09:00 JST", "確認 1 ブロック",
+    ):  # fmt: skip
+        assert words in text, words
+    assert "UTC" not in text
+    late = replace(issued.chain, read_at=datetime(2026, 4, 1, 15, 30, tzinfo=UTC))
+    assert replace(issued, chain=late).period.en.endswith("2 Apr 2026"), "the day by Japan's clock"
 
 
 def test_the_same_paper_is_the_same_bytes(tmp_path: Path) -> None:

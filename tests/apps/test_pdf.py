@@ -188,6 +188,36 @@ def test_a_statement_of_many_payees_runs_over_pages_with_headings(tmp_path: Path
     assert text.count("受取人") >= text.count("\f"), "every page repeats the headings"
 
 
+@pytest.mark.parametrize("decimals", [6, 18])
+def test_an_amount_of_billions_with_all_its_decimals_stands_on_one_line(
+    decimals: int, tmp_path: Path
+) -> None:
+    unit, base = 10**decimals, sheet()
+    fraction = 123_456_789_012_345_678 // 10 ** (18 - decimals)
+    payees = tuple(
+        replace(p, entitled=12 * 10**9 * unit + 2 * fraction, paid=9 * 10**9 * unit + fraction, claimable=3 * 10**9 * unit + fraction)
+        for p in base.payees
+    )  # fmt: skip
+    sums = [sum(getattr(p, name) for p in payees) for name in ("paid", "claimable")]
+    sales = tuple(replace(s, amount=36 * 10**9 * unit + fraction) for s in base.sales)
+    big = replace(base, decimals=decimals, payees=payees, sales=sales, paid_out=sums[0], claimable=sums[1], carried=1, revenue=sum(sums) + 1)  # fmt: skip
+    text = _text(render_statement(big, tmp_path / "s.pdf"))
+    line = next(line for line in text.splitlines() if "12,000,000,000." in line)
+    amounts = [big.amount(v) for v in (payees[0].entitled, payees[0].paid, payees[0].claimable)]
+    assert line.split()[-3:] == amounts, "three numbers, whole and apart"
+    assert big.amount(sales[0].amount) in text
+
+
+def test_a_statement_tells_days_and_times_by_japans_clock_and_its_depth(tmp_path: Path) -> None:
+    base = sheet()
+    sold = replace(base.sales[0], sold_at=datetime(2025, 11, 20, 15, 0, tzinfo=UTC))
+    deep = replace(base.chain, confirmations=12)
+    text = _text(render_statement(replace(base, sales=(sold,), chain=deep), tmp_path / "s.pdf"))
+    for words in ("2025年11月21日 ", "21 Nov 2025, 12:04 JST", "確認 12 ブロック", "confirmations: 12"):
+        assert words in text, words
+    assert "UTC" not in text
+
+
 def test_a_statement_that_does_not_add_up_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="to equal the revenue"):
         replace(sheet(), carried=2)

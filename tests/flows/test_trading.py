@@ -120,6 +120,9 @@ def test_money_from_a_sale_reaches_every_payee_to_the_base_unit(issued_ws: Works
     rows = work.statement_rows(ws, PROJECT, made)
     names = [row[1] for row in rows]
     assert "組合会計" in names and len({len(row) for row in rows}) == 1
+    said = dict(zip(rows[0], rows[-1], strict=True))
+    assert (said["token"], said["decimals"], said["confirmations"]) == ("dJPY", "6", "1")
+    assert int(said["read_at_block"]) == made.read_at_block
 
 
 def test_what_is_bought_can_be_retired_at_once_in_the_buyers_name(issued_ws: Workspace) -> None:

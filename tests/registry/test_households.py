@@ -176,7 +176,7 @@ def test_a_household_needs_a_new_id_for_a_new_address() -> None:
 
 @given(
     st.lists(st.tuples(st.integers(1, 2), st.integers(1, 10**13)), min_size=1, max_size=20),
-    st.integers(0, 30),
+    st.integers(1, 30),
 )
 @settings(max_examples=80, deadline=None)
 def test_periods_that_meet_add_up_for_every_household(given_: list[tuple[int, int]], cut: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from fractions import Fraction
 from math import floor
 
@@ -12,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.events import Claimed, Deposited, Event, SharesSet
-from registry.treasury import Statement, StatementMismatch, make_statement, statement
+from registry.port import ChainPort
+from registry.treasury import (
+    CONTEXT,
+    NotDeepYet,
+    PeriodRefused,
+    Statement,
+    StatementMismatch,
+    make_statement,
+    statement,
+)
 from registry.views import SHARES
 from tests.registry.conftest import DEADLINE, World
 
@@ -127,6 +137,32 @@ def test_the_csv_holds_whole_numbers_and_its_columns_add_up() -> None:
     assert sum(int(line[4]) for line in [*lines, carried]) == int(total[4])
 
 
+def test_every_row_of_a_csv_names_its_token_decimals_period_and_block() -> None:
+    events = [
+        SharesSet(*at(0), PROJECT, 1, PAYEES[:1], (1_000_000,)),
+        Deposited(*at(1), PROJECT, YEN, SALE, 1, 7),
+    ]
+    books = replace(made(events, 1_000, 1_500), confirmations=12)
+    header, *lines = books.with_context(books.to_csv_rows(), "dJPY", 6)
+    assert tuple(header[-len(CONTEXT) :]) == CONTEXT and len({len(row) for row in (header, *lines)}) == 1
+    for line in lines:
+        said = dict(zip(header, line, strict=True))
+        assert (said["token"], said["token_address"], said["decimals"]) == ("dJPY", YEN, "6")
+        assert (said["read_at_block"], said["confirmations"]) == ("99", "12")
+        assert datetime.fromisoformat(said["period_from"]).timestamp() == 1_000
+        assert said["period_until"] == "1970-01-01T09:25:00+09:00"
+    assert made(events).with_context([["a"], ["b"]], "dJPY", 6)[1][4] == "", "from the beginning"
+
+
+@pytest.mark.parametrize(("start", "end"), [(1_500, 1_500), (86_400, 0)])
+def test_a_period_that_ends_before_it_begins_is_refused_with_both_its_ends(start: int, end: int) -> None:
+    with pytest.raises(PeriodRefused) as refused:
+        made([], start, end)
+    for text in (refused.value.en, refused.value.ja):
+        assert "--from" in text and "1970-01-0" in text
+    assert "before 1970-01-01T09:" in refused.value.en
+
+
 def sold(world: World, kg: int) -> None:
     port = world.port
     batch = world.issue()
@@ -163,3 +199,29 @@ def test_events_and_contract_agree_over_a_change_of_shares(world: World) -> None
 def test_a_project_without_money_has_an_empty_statement(world: World) -> None:
     books = statement(world.port, world.project)
     assert (books.revenue_total, books.payees, books.carried) == (0, (), 0)
+
+
+def test_with_12_confirmations_a_statement_tells_only_what_lies_12_blocks_deep(world: World) -> None:
+    port, project = world.port, world.project
+    deep = ChainPort(port.w3, port.deployment, confirmations=12)
+    port.set_shares(world["admin"], project, {world["guardian"].address: 1_000_000})
+    sold(world, 1_000)
+    seen = statement(port, project)
+    assert (seen.revenue_total, seen.confirmations, seen.read_at_block) == (7_777_777_777, 1, port.head()[0])
+    early = statement(deep, project)
+    assert (early.revenue_total, early.confirmations) == (0, 12)
+    assert early.read_at_block == port.head()[0] - 11 == deep.final_block()
+    assert early.read_at_time == port.block_time(early.read_at_block)
+    for _ in range(10):
+        port.mint_yen(world["admin"], world["stranger"].address, 1)
+    assert statement(deep, project).revenue_total == 0, "11 blocks deep"
+    port.mint_yen(world["admin"], world["stranger"].address, 1)
+    last = statement(deep, project)
+    assert last.revenue_total == 7_777_777_777 and last.read_at_block == seen.read_at_block
+
+
+def test_a_deployment_that_is_not_deep_enough_yet_gives_no_statement(world: World) -> None:
+    port = world.port
+    with pytest.raises(NotDeepYet, match="more blocks") as refused:
+        statement(ChainPort(port.w3, port.deployment, confirmations=10**6), world.project)
+    assert "1000000" in refused.value.en and "お待ちください" in refused.value.ja

@@ -151,7 +151,9 @@ def _send(
         if log.take(action.key, entry.raw_tx, signed.tx_hash, _hex(signed)).raw_tx != _hex(signed):
             continue  # another run was first; its bytes count
         try:
-            return Performed(_mined(port, log, action, port.sender.send(signed)), sent_now=True)
+            return Performed(
+                _mined(port, log, action, port.sender.send(signed, recorded=True)), sent_now=True
+            )
         except NonceTaken:
             continue
     raise _busy(action)
@@ -182,7 +184,7 @@ def _resume(
             raise _busy(action)
         signed = [*signed, last]
     try:
-        return _mined(port, log, action, port.sender.send(last))
+        return _mined(port, log, action, port.sender.send(last, recorded=True))
     except NonceTaken:
         if (found := _receipt(port, signed)) is not None:
             return _mined(port, log, action, found)

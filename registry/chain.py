@@ -90,17 +90,9 @@ class _HttpProvider(HTTPProvider):
 def _unreachable(url: str, method: str, error: Exception) -> ChainUnavailable:
     where, status = _without_secrets(url), getattr(getattr(error, "response", None), "status_code", None)
     why = type(error).__name__ if status is None else f"HTTP {status}"
-    sent_en = sent_ja = ""
-    if method == "eth_sendRawTransaction":
-        sent_en = (
-            " The transaction may have arrived; run the same command again, it will not be carried out twice."
-        )
-        sent_ja = (
-            "取引は届いている可能性があります。同じ操作をもう一度実行してください。二重には実行されません。"
-        )
     return ChainUnavailable(
-        en=f"No chain answers at {where} ({method}: {why}). Start the node or correct the address.{sent_en}",
-        ja=f"{where} のチェーンから応答がありません({method}: {why})。ノードを起動するか、URLを直してください。{sent_ja}",
+        en=f"No chain answers at {where} ({method}: {why}). Start the node or correct the address.",
+        ja=f"{where} のチェーンから応答がありません({method}: {why})。ノードを起動するか、URLを直してください。",
     )
 
 

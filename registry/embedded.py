@@ -306,6 +306,10 @@ class EmbeddedChain:
             return f"nonce too low: next nonce {expected}, tx nonce {transaction.nonce}"
         if transaction.nonce > expected:
             return f"nonce too high: next nonce {expected}, tx nonce {transaction.nonce}"
+        price = getattr(transaction, "max_fee_per_gas", None) or transaction.gas_price
+        have, want = self.balance(transaction.sender), transaction.gas * price + transaction.value
+        if have < want:
+            return f"insufficient funds for gas * price + value: have {have}, want {want} wei"
         return str(error)
 
     def close(self) -> None:

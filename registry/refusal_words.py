@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from registry.refusal_words_court import COURT_AND_BOOKS
+from registry.refusal_words_money import SALE_AND_SPLIT, TREASURY_AND_LIBRARIES
 
 # One sentence each for the refusals a user of the program can meet; {placeholders} are the error's arguments.
 MONEY_AND_CLAIMS: Mapping[str, tuple[str, str]] = {
@@ -146,4 +147,9 @@ MONEY_AND_CLAIMS: Mapping[str, tuple[str, str]] = {
     ),
 }
 
-WORDS: Mapping[str, tuple[str, str]] = {**COURT_AND_BOOKS, **MONEY_AND_CLAIMS}
+WORDS: Mapping[str, tuple[str, str]] = {
+    **COURT_AND_BOOKS,
+    **MONEY_AND_CLAIMS,
+    **SALE_AND_SPLIT,
+    **TREASURY_AND_LIBRARIES,
+}

@@ -6,8 +6,10 @@ index of events) waits for the depth of `registry.chain.ChainConfig.confirmation
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,7 @@ from web3.exceptions import (
 from web3.types import TxParams, Wei
 
 from models.errors import SatoyamaError
+from registry.chain import ChainUnavailable
 from registry.refusals import ChainRefused, refusal
 from registry.signer import Signer
 
@@ -35,6 +38,8 @@ _POLL_MOST_S = 2.0
 _PASSED_S = 1.0
 _GAS_MARGIN_PERCENT = 10
 _NONCE_TRIES = 8
+_NO_GAS = ("insufficient funds", "insufficientfunds", "enough balance", "enough funds", "cannot afford")
+_WEI = 10**18
 _ALREADY_THERE = (
     "already known",
     "already imported",
@@ -74,10 +79,17 @@ class Mined:
 
 
 class Sender:
-    """Sends transactions over one web3 connection with EIP-1559 fees."""
+    """Sends transactions over one web3 connection with EIP-1559 fees.
 
-    def __init__(self, w3: Web3) -> None:
+    Parameters
+    ----------
+    before_signing : callable, optional
+        Called before every signature; raises where nothing may be signed, e.g. for contracts that are not ours.
+    """
+
+    def __init__(self, w3: Web3, before_signing: Callable[[], None] | None = None) -> None:
         self.w3 = w3
+        self.before_signing = before_signing
         self.chain_id = int(w3.eth.chain_id)
 
     def prepare(
@@ -90,15 +102,19 @@ class Sender:
         ChainRefused
             If the call would revert now.
         """
+        if self.before_signing is not None:
+            self.before_signing()
         call: TxParams = {"from": account.address, "data": HexBytes(data), "value": Wei(value_wei)}
         if to is not None:
             call["to"] = Web3.to_checksum_address(to)
         try:
             gas = self.w3.eth.estimate_gas(call)
         except ContractLogicError as error:
-            raise refusal(action, revert_data(error), note=str(error)) from error
+            if data := revert_data(error):
+                raise refusal(action, data, note=str(error)) from error
+            raise self._refused(action, account.address, value_wei, str(error)) from error
         except Web3RPCError as error:
-            raise refusal(action, b"", note=_rpc_message(error)) from error
+            raise self._refused(action, account.address, value_wei, _rpc_message(error)) from error
         tip, most = self._fees()
         nonce = int(self.w3.eth.get_transaction_count(account.address, "pending"))
         transaction: dict[str, Any] = {
@@ -153,11 +169,23 @@ class Sender:
             transaction["to"] = Web3.to_checksum_address(HexBytes(kept["to"]))
         return self._signed(account, transaction, signed.action)
 
-    def send(self, signed: SignedTx, *, first_time: bool = False) -> Mined:
+    def _refused(self, action: str, account: str, wei: int, message: str) -> ChainRefused:
+        """What the node said, in words where an account cannot pay its gas."""
+        if not any(word in message.lower() for word in _NO_GAS):
+            return refusal(action, b"", note=message)
+        found = {
+            "account": account,
+            "balance": _coins(int(self.w3.eth.get_balance(Web3.to_checksum_address(account)))),
+            "needed": _coins(wei) if wei else "> 0",
+        }
+        return ChainRefused(action, "Account_GasMissing", found, note=message)
+
+    def send(self, signed: SignedTx, *, first_time: bool = False, recorded: bool = False) -> Mined:
         """Send the bytes and wait for the receipt; bytes that are already there are only waited for.
 
         Signatures are deterministic, so another process that asks for the same thing at the same nonce signs the same
         bytes. `first_time` says that these bytes were signed just now: if they are there already, they are another's.
+        `recorded` says that the caller keeps them and, asked again, sends the same: only then may an error promise that.
 
         Raises
         ------
@@ -168,18 +196,24 @@ class Sender:
         ChainBusy
             If no receipt came in time.
         """
-        try:
-            self.w3.eth.send_raw_transaction(signed.raw)
-        except (Web3RPCError, BadResponseFormat) as error:
-            message = _rpc_message(error)
-            known = any(word in message.lower() for word in _ALREADY_THERE)
-            if not known:
-                raise refusal(signed.action, b"", note=message) from error
-            if first_time or ("nonce" in message.lower() and self._receipt(signed.tx_hash) is None):
-                raise NonceTaken(signed.action, "", {}, note=message) from error
-        return self.wait(signed)
+        with _advised(signed, recorded):
+            try:
+                self.w3.eth.send_raw_transaction(signed.raw)
+            except (Web3RPCError, BadResponseFormat) as error:
+                self._judge(signed, _rpc_message(error), first_time, error)
+        return self.wait(signed, recorded=recorded)
 
-    def wait(self, signed: SignedTx) -> Mined:
+    def _judge(self, signed: SignedTx, message: str, first_time: bool, error: Exception) -> None:
+        """Raise what a node's no to a transaction means; nothing where the node has these bytes already."""
+        if not any(word in message.lower() for word in _ALREADY_THERE):
+            fields = _fields(signed)
+            wei = fields["value"] + fields["gas"] * fields["maxFeePerGas"]
+            sender = str(Account.recover_transaction(HexBytes(signed.raw)))
+            raise self._refused(signed.action, sender, wei, message) from error
+        if first_time or ("nonce" in message.lower() and self._receipt(signed.tx_hash) is None):
+            raise NonceTaken(signed.action, "", {}, note=message) from error
+
+    def wait(self, signed: SignedTx, *, recorded: bool = False) -> Mined:
         """Wait for the receipt of a transaction that was sent; one that the nodes have dropped is offered again.
 
         Raises
@@ -191,13 +225,17 @@ class Sender:
         ChainBusy
             If no receipt came in time.
         """
+        with _advised(signed, recorded):
+            return self._wait(signed, recorded)
+
+    def _wait(self, signed: SignedTx, recorded: bool) -> Mined:
         until = time.monotonic() + RECEIPT_TIMEOUT_S
         resend_at, poll_s = time.monotonic() + RESEND_S, _POLL_S
         passed_since: float | None = None
         while (receipt := self._receipt(signed.tx_hash)) is None:
             now = time.monotonic()
             if now > until:
-                raise _busy(signed)
+                raise _busy(signed, recorded)
             if not self._turn_has_passed(signed):
                 passed_since = None
             elif passed_since is None:
@@ -267,12 +305,42 @@ def _fields(signed: SignedTx) -> dict[str, Any]:
     return TypedTransaction.from_bytes(HexBytes(signed.raw)).as_dict()
 
 
-def _busy(signed: SignedTx) -> ChainBusy:
+def _advice(signed: SignedTx, recorded: bool) -> tuple[str, str]:
+    if recorded:
+        return (
+            "Run the same command again later: it will not be sent twice.",
+            "後で同じ操作をもう一度実行してください。二重には送られません。",
+        )
+    return (
+        f"Nothing keeps a record of it here: look at transaction {signed.tx_hash} first, and run the same command again only if it "
+        "is not mined.",
+        f"ここには記録が残りません。まず取引 {signed.tx_hash} を確認し、確定していない場合にだけ同じ操作を実行してください。",
+    )
+
+
+@contextmanager
+def _advised(signed: SignedTx, recorded: bool) -> Iterator[None]:
+    """A node that went away after the transaction was offered: what that means for it, and what to do."""
+    try:
+        yield
+    except ChainUnavailable as error:
+        en, ja = _advice(signed, recorded)
+        raise ChainUnavailable(
+            en=f"{error.en} The transaction {signed.tx_hash} ('{signed.action}') may have arrived. {en}",
+            ja=f"{error.ja}取引 {signed.tx_hash}（'{signed.action}'）は届いている可能性があります。{ja}",
+        ) from error
+
+
+def _coins(wei: int) -> str:
+    whole, rest = divmod(wei, _WEI)
+    return re.sub(r"\.?0+$", "", f"{whole}.{rest:018d}")
+
+
+def _busy(signed: SignedTx, recorded: bool) -> ChainBusy:
+    en, ja = _advice(signed, recorded)
     return ChainBusy(
-        en=f"'{signed.action}' was sent as {signed.tx_hash} and is not mined after {RECEIPT_TIMEOUT_S} s. "
-        "Run the same command again later: it will not be sent twice.",
-        ja=f"'{signed.action}' を {signed.tx_hash} として送りましたが、{RECEIPT_TIMEOUT_S} 秒たっても確定していません。"
-        "後で同じ操作をもう一度実行してください。二重には送られません。",
+        en=f"'{signed.action}' was sent as {signed.tx_hash} and is not mined after {RECEIPT_TIMEOUT_S} s. {en}",
+        ja=f"'{signed.action}' を {signed.tx_hash} として送りましたが、{RECEIPT_TIMEOUT_S} 秒たっても確定していません。{ja}",
     )
 
 

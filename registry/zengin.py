@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Literal, Self
 
 from models.errors import SatoyamaError
@@ -18,9 +18,12 @@ from models.errors import SatoyamaError
 RECORD_BYTES = 120
 MAX_TRANSFERS = 999_999
 MAX_YEN = 10**10 - 1
+# The file names a day by month and day alone; within half a year that can mean one year only.
+MAX_DAYS_AHEAD = 180
 Line = Literal["crlf", "none"]
 _KINDS = {"ordinary": 1, "checking": 2, "savings": 4, "other": 9}
 KINDS = tuple(_KINDS)
+_KINDS_JA = {"ordinary": "普通", "checking": "当座", "savings": "貯蓄", "other": "その他"}
 _LINE_ENDS: dict[Line, bytes] = {"crlf": b"\r\n", "none": b""}
 _SMALL = str.maketrans("ｧｨｩｪｫｬｭｮｯｦｰ", "ｱｲｳｴｵﾔﾕﾖﾂｵ-")
 _FULL_TO_HALF = {unicodedata.normalize("NFKC", chr(code)): chr(code) for code in range(0xFF66, 0xFF9E)} | {
@@ -132,34 +135,90 @@ def _nfkc(text: str) -> str:
 
 
 def check_account(account: BankAccount, whose: str) -> BankAccount:
-    """The account with its kana made half-width and its number filled to 7 digits.
+    """The account with its kana made half-width, full-width digits made plain, and its number filled to 7 digits.
 
     Raises
     ------
     ZenginRefused
         If a field is not what a bank takes; the text names the field and whose account it is.
     """
-    for name, value, pattern, en, ja in (
-        ("bank", account.bank, r"[0-9]{4}", "4 digits", "数字4桁"),
-        ("branch", account.branch, r"[0-9]{3}", "3 digits", "数字3桁"),
-        ("number", account.number, r"[0-9]{1,7}", "up to 7 digits", "数字7桁以内"),
-        ("kind", account.kind, "|".join(_KINDS), " | ".join(_KINDS), " | ".join(_KINDS)),
+    bank, branch, number = (_digits(text) for text in (account.bank, account.branch, account.number))
+    kinds_ja = "、".join(f"{key}（{name}）" for key, name in _KINDS_JA.items())
+    for name, name_ja, value, pattern, en, ja in (
+        ("bank", "銀行コード", bank, r"[0-9]{4}", "4 digits", "数字4桁"),
+        ("branch", "支店コード", branch, r"[0-9]{3}", "3 digits", "数字3桁"),
+        ("number", "口座番号", number, r"[0-9]{1,7}", "up to 7 digits", "数字7桁以内"),
+        ("kind", "預金種目", account.kind, "|".join(_KINDS), " | ".join(_KINDS), kinds_ja),
     ):
         if not re.fullmatch(pattern, value):
             raise ZenginRefused(
-                en=f"{whose}: the account's {name} is {en}; got {value!r}.",
-                ja=f"{whose}: 口座の {name} は{ja}です。受け取った値: {value!r}",
+                en=f"{whose}: the account's {name} is {en}; got {value!r}. Look at the passbook and give it again.",
+                ja=f"{whose}: 口座の{name_ja}は{ja}です。受け取った値: {value!r}。通帳を確認して入力し直してください。",
             )
     holder = kana(account.holder).strip()
     if not holder:
         raise ZenginRefused(
-            en=f"{whose}: the holder's name in kana is missing.",
-            ja=f"{whose}: 口座名義（カナ）がありません。",
+            en=f"{whose}: the holder's name in kana is missing. Give it as the passbook has it.",
+            ja=f"{whose}: 口座名義（カナ）がありません。通帳のカナ表記で入力してください。",
         )
     names = kana(account.bank_name).strip(), kana(account.branch_name).strip()
-    return BankAccount(
-        account.bank, account.branch, account.kind, account.number.zfill(7), holder, *(n[:15] for n in names)
-    )
+    return BankAccount(bank, branch, account.kind, number.zfill(7), holder, *(n[:15] for n in names))
+
+
+def _digits(text: str) -> str:
+    """Digits as people type them in Japanese (１２３－４) made plain; hyphens and space in between stay to be refused."""
+    return unicodedata.normalize("NFKC", text).strip()
+
+
+def check_requester(requester: Requester) -> Requester:
+    """The co-op's own account, checked, and its code in plain digits.
+
+    Raises
+    ------
+    ZenginRefused
+        If the code or a field of the account is not what a bank takes.
+    """
+    code = _digits(requester.code)
+    if not re.fullmatch(r"[0-9]{1,10}", code):
+        raise ZenginRefused(
+            en=f"The requester's code that the bank gave has 1 to 10 digits; got {requester.code!r}. Take it from the bank's contract "
+            "(委託者コード) and give it as --code.",
+            ja=f"委託者コードは数字10桁以内です。受け取った値: {requester.code!r}。銀行との契約書にあるコードを --code で指定してください。",
+        )
+    return Requester(code, check_account(requester.account, "requester / 振込依頼人"))
+
+
+def check_day(day: date, today: date) -> date:
+    """The day on which the bank is to pay, if it can be one.
+
+    Weekends are known here; national holidays and the banks' turn of the year are not.
+
+    Raises
+    ------
+    ZenginRefused
+        If it has passed, is a Saturday or Sunday, or lies so far ahead that month and day could mean another year.
+    """
+    last = today + timedelta(days=MAX_DAYS_AHEAD)
+    if day < today or day > last:
+        raise ZenginRefused(
+            en=f"The bank's day must be from {today} to {last} (the transfer file holds month and day only, so that a later day could be taken for "
+            f"one of another year); got {day}. Give --day {next_weekday(max(today, min(day, last - timedelta(days=2))))}, say.",
+            ja=f"振込指定日は {today} から {last} までです（振込データには月日しか入らず、それより先の日は別の年と区別できません）。受け取った値: {day}。"
+            f"例: --day {next_weekday(max(today, min(day, last - timedelta(days=2))))}",
+        )
+    if day.weekday() >= 5:
+        name_en, name_ja = ("Saturday", "土曜日") if day.weekday() == 5 else ("Sunday", "日曜日")
+        raise ZenginRefused(
+            en=f"{day} is a {name_en}; banks pay on business days. The next weekday is {next_weekday(day)} (national holidays are not known here; "
+            "look at the calendar).",
+            ja=f"{day} は{name_ja}です。振込は銀行営業日に行われます。次の平日は {next_weekday(day)} です（祝日は判定していません。暦を確認してください）。",
+        )
+    return day
+
+
+def next_weekday(day: date) -> date:
+    """The day itself, or the Monday after it if it falls on a weekend; national holidays are not known."""
+    return day + timedelta(days=max(0, 7 - day.weekday()) if day.weekday() >= 5 else 0)
 
 
 def transfer_file(
@@ -184,11 +243,7 @@ def transfer_file(
             en=f"A transfer file holds 1 to {MAX_TRANSFERS:,} transfers; got {len(transfers):,}.",
             ja=f"振込データは1～{MAX_TRANSFERS:,}件です。受け取った件数: {len(transfers):,}",
         )
-    if not re.fullmatch(r"[0-9]{1,10}", requester.code):
-        raise ZenginRefused(
-            en=f"The requester's code that the bank gave has up to 10 digits; got {requester.code!r}.",
-            ja=f"委託者コードは数字10桁以内です。受け取った値: {requester.code!r}",
-        )
+    own = check_requester(requester)
     for one in transfers:
         if not 0 < one.yen <= MAX_YEN:
             raise ZenginRefused(
@@ -196,7 +251,7 @@ def transfer_file(
                 ja=f"振込額は1～{MAX_YEN:,}円です。{one.account.holder!r} の額: {one.yen:,}",
             )
     records = [
-        _header(requester, day),
+        _header(own, day),
         *(_data(one) for one in transfers),
         "8" + _number(len(transfers), 6) + _number(sum(one.yen for one in transfers), 12) + " " * 101,
         "9" + " " * 119,
@@ -207,7 +262,7 @@ def transfer_file(
 
 
 def _header(requester: Requester, day: date) -> str:
-    own = check_account(requester.account, "requester / 振込依頼人")
+    own = requester.account
     return (
         "1" + "21" + "0"  # 総合振込, JIS
         + _number(int(requester.code), 10)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,10 @@ from registry.zengin import (
     Transfer,
     ZenginRefused,
     check_account,
+    check_day,
+    check_requester,
     kana,
+    next_weekday,
     transfer_file,
 )
 
@@ -97,7 +100,8 @@ def test_a_name_in_kanji_is_refused_in_both_languages() -> None:
     ("change", "says"),
     [
         ({"bank": "155"}, "bank is 4 digits"),
-        ({"bank": "０１５５"}, "bank is 4 digits"),
+        ({"bank": "０１５"}, "bank is 4 digits"),
+        ({"bank": "百五銀行"}, "bank is 4 digits"),
         ({"branch": "1234"}, "branch is 3 digits"),
         ({"number": "12345678"}, "number is up to 7 digits"),
         ({"kind": "gold"}, "kind is ordinary"),
@@ -123,3 +127,56 @@ def test_sums_and_codes_that_do_not_fit_are_refused_rather_than_cut() -> None:
         transfer_file(replace(COOP, code="12345678901"), TRANSFERS, DAY)
     with pytest.raises(ZenginRefused, match="transfers"):
         transfer_file(COOP, [], DAY)
+
+
+def test_digits_typed_in_full_width_are_taken_as_plain_ones() -> None:
+    wide = replace(HANAKO, bank="９９００", branch="０５８", number="１２３４５ ")
+    assert check_account(wide, "owner-a") == check_account(HANAKO, "owner-a")
+    assert check_requester(replace(COOP, code="１２３４５６７８９０")).code == "1234567890"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"bank": "1"}, "口座の銀行コードは数字4桁"),
+        ({"branch": "1"}, "口座の支店コードは数字3桁"),
+        ({"number": "x"}, "口座の口座番号は数字7桁以内"),
+        ({"kind": "普通"}, "口座の預金種目はordinary（普通）"),
+    ],
+)
+def test_the_japanese_text_names_fields_in_japanese(change: dict[str, str], says: str) -> None:
+    with pytest.raises(ZenginRefused) as caught:
+        check_account(replace(HANAKO, **change), "owner-a")
+    assert says in caught.value.ja and repr(next(iter(change.values()))) in caught.value.ja
+
+
+@pytest.mark.parametrize("code", ["abc", "", "12345678901", "1-2"])
+def test_a_requesters_code_that_no_bank_gives_is_refused(code: str) -> None:
+    with pytest.raises(ZenginRefused, match="1 to 10 digits") as caught:
+        check_requester(replace(COOP, code=code))
+    assert "委託者コード" in caught.value.ja
+
+
+FRIDAY = date(2026, 11, 20)
+
+
+def test_weekdays_from_today_for_half_a_year_are_taken() -> None:
+    for days in (0, 3, 175):
+        assert check_day(FRIDAY + timedelta(days=days), FRIDAY) == FRIDAY + timedelta(days=days)
+
+
+@pytest.mark.parametrize("days", [-1, -400, 181, 365, 366])
+def test_a_day_that_passed_or_could_be_taken_for_another_year_is_refused(days: int) -> None:
+    with pytest.raises(ZenginRefused, match="month and day only") as caught:
+        check_day(FRIDAY + timedelta(days=days), FRIDAY)
+    named = date.fromisoformat(caught.value.ja.rpartition("--day ")[2])
+    assert check_day(named, FRIDAY) == named, "the day it names is a good one"
+
+
+@pytest.mark.parametrize(("day", "name"), [(21, "Saturday"), (22, "Sunday")])
+def test_a_weekend_is_refused_and_the_next_weekday_named(day: int, name: str) -> None:
+    with pytest.raises(ZenginRefused, match=f"{name}.* 2026-11-23 .*holidays are not known") as caught:
+        check_day(date(2026, 11, day), FRIDAY)
+    assert "祝日は判定していません" in caught.value.ja and next_weekday(date(2026, 11, day)) == date(
+        2026, 11, 23
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
@@ -151,9 +151,8 @@ def _send(
         if log.take(action.key, entry.raw_tx, signed.tx_hash, _hex(signed)).raw_tx != _hex(signed):
             continue  # another run was first; its bytes count
         try:
-            return Performed(
-                _mined(port, log, action, port.sender.send(signed, recorded=True)), sent_now=True
-            )
+            mined = port.sender.send(replace(signed, recorded=True))
+            return Performed(_mined(port, log, action, mined), sent_now=True)
         except NonceTaken:
             continue
     raise _busy(action)
@@ -184,7 +183,7 @@ def _resume(
             raise _busy(action)
         signed = [*signed, last]
     try:
-        return _mined(port, log, action, port.sender.send(last, recorded=True))
+        return _mined(port, log, action, port.sender.send(replace(last, recorded=True)))
     except NonceTaken:
         if (found := _receipt(port, signed)) is not None:
             return _mined(port, log, action, found)

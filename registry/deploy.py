@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 from eth_utils.address import to_checksum_address
@@ -11,9 +12,11 @@ from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 from web3 import Web3
 
+from mrv import __version__
 from registry import artifacts
 from registry.abi import decode_result, encode_call, encode_constructor
 from registry.checks import Check, compared
+from registry.deploy_steps import OtherContracts, Steps, checked_yen
 from registry.sender import Sender
 from registry.signer import Signer
 
@@ -76,6 +79,8 @@ class Deployment:
         Where challenges are tried; empty in a manifest from before there was a court.
     predecessor : str
         The registry before this one; empty where this is the first.
+    program : str
+        Version of the program that deployed them; empty in a manifest from before it was written down.
     """
 
     chain_id: int
@@ -88,6 +93,7 @@ class Deployment:
     artifact_digests: Mapping[str, str]
     court: str = ""
     predecessor: str = ""
+    program: str = ""
 
     def to_doc(self) -> dict[str, Any]:
         """Plain document."""
@@ -95,7 +101,7 @@ class Deployment:
 
     @classmethod
     def from_doc(cls, doc: Mapping[str, Any]) -> Self:
-        """Inverse of `to_doc`; manifests without the newer fields are read too."""
+        """Inverse of `to_doc`; manifests without the newer fields are read too (files: `registry.manifest.read_manifest`)."""
         return cls(**doc)
 
     @property
@@ -135,20 +141,21 @@ def role_hash(role: str) -> bytes:
 class _Crew:
     """One administrator who creates contracts and gives out their roles."""
 
-    def __init__(self, w3: Web3, admin: Signer) -> None:
+    def __init__(self, w3: Web3, admin: Signer, unfinished: Path | None, **asked: object) -> None:
         self.w3, self.admin, self.sender = w3, admin, Sender(w3)
+        asked |= {"chain": self.sender.chain_id, "admin": admin.address}
+        self.steps = Steps(unfinished, {name: str(value) for name, value in asked.items()})
 
     def create(self, contract: str, *arguments: Any) -> tuple[str, int]:
-        data = encode_constructor(contract, *arguments)
-        mined = self.sender.transact(self.admin, f"deploy {contract}", None, data)
-        return to_checksum_address(str(mined.contract_address)), mined.block
+        return self.steps.create(self.sender, self.admin, contract, encode_constructor(contract, *arguments))
 
     def call(self, action: str, contract: str, to: str, function: str, *arguments: Any) -> None:
         self.sender.transact(self.admin, action, to, encode_call(contract, function, *arguments))
 
     def grant(self, contract: str, to: str, role: str, accounts: Sequence[str]) -> None:
         for account in accounts:
-            self.call(f"grant {role}", contract, to, "grantRole", role_hash(role), account)
+            if not _asked(self.w3, contract, to, "hasRole", role_hash(role), account):
+                self.call(f"grant {role}", contract, to, "grantRole", role_hash(role), account)
 
     def court(self, registry: str, yen: str, terms: CourtTerms) -> str:
         """The court of a registry, with the one role it needs there."""
@@ -165,11 +172,24 @@ class _Crew:
         self.grant("CreditSale", sale, "SELLER_ROLE", roles.sellers)
 
     def allow_yen(self, contract: str, to: str, yen: str) -> None:
-        self.call("allow the yen", contract, to, "setTokenAllowed", yen, True)
+        if not _asked(self.w3, contract, to, "tokenAllowed", yen):
+            self.call("allow the yen", contract, to, "setTokenAllowed", yen, True)
+
+    def finished(self, made: Deployment) -> Deployment:
+        """The manifest, once the code on the chain is what was sent there."""
+        whole = replace(made, artifact_digests=made.built(), program=__version__)
+        require_ours(self.w3, whole)
+        return whole
 
 
 def deploy(
-    w3: Web3, admin: Signer, roles: Roles, *, yen: str | None = None, terms: CourtTerms | None = None
+    w3: Web3,
+    admin: Signer,
+    roles: Roles,
+    *,
+    yen: str | None = None,
+    terms: CourtTerms | None = None,
+    unfinished: Path | None = None,
 ) -> Deployment:
     """Deploy the contracts with `admin` in charge, grant the roles, allow the yen for sales.
 
@@ -179,21 +199,31 @@ def deploy(
         Address of an existing ERC-20 yen stablecoin; without it the development token is deployed.
     terms
         Of the court that tries challenges.
+    unfinished
+        File in which every contract is written down as it is created: cut off, the next call with it goes on from there. The
+        caller removes it once the deployment is on record.
 
     Raises
     ------
+    AddressRefused, OtherContracts
+        If `yen` is no address, or no token lies there; nothing is deployed then.
     ChainRefused
         If a step is refused, e.g. an issuer who is also a verifier.
+    OtherContracts
+        If what lies on the chain afterwards is not what was sent.
     """
-    crew = _Crew(w3, admin)
+    terms = terms or CourtTerms()
+    if yen is not None:
+        yen = checked_yen(w3, yen)
+    crew = _Crew(w3, admin, unfinished, yen=yen, **asdict(terms))
     registry, block = crew.create("CreditRegistry", admin.address)
     split, _ = crew.create("RevenueSplit", admin.address)
     sale, _ = crew.create("CreditSale", admin.address, registry, split)
-    token = to_checksum_address(yen) if yen is not None else crew.create("DevYen", admin.address)[0]
+    token = yen if yen is not None else crew.create("DevYen", admin.address)[0]
     crew.give_roles(registry, sale, roles)
     crew.allow_yen("CreditSale", sale, token)
     crew.allow_yen("RevenueSplit", split, token)
-    court = crew.court(registry, token, terms or CourtTerms())
+    court = crew.court(registry, token, terms)
     made = Deployment(
         chain_id=crew.sender.chain_id,
         block=block,
@@ -205,22 +235,30 @@ def deploy(
         artifact_digests={},
         court=court,
     )
-    return replace(made, artifact_digests=made.built())
+    return crew.finished(made)
 
 
 def deploy_successor(
-    w3: Web3, admin: Signer, roles: Roles, before: Deployment, *, terms: CourtTerms | None = None
+    w3: Web3,
+    admin: Signer,
+    roles: Roles,
+    before: Deployment,
+    *,
+    terms: CourtTerms | None = None,
+    unfinished: Path | None = None,
 ) -> Deployment:
     """Deploy the registry that follows `before`, with a sale and a court of its own; money goes on through the same split.
 
-    Nothing moves by this: the registry before must announce it (`registry.moving.MovePort.announce_migration`).
+    Nothing moves by this: the registry before must announce it (`registry.moving.MovePort.announce_migration`). `unfinished` and
+    what is raised: as of `deploy`.
     """
-    crew = _Crew(w3, admin)
+    terms = terms or CourtTerms()
+    crew = _Crew(w3, admin, unfinished, predecessor=before.registry, **asdict(terms))
     registry, _ = crew.create("SuccessorRegistry", admin.address, before.registry)
     sale, _ = crew.create("CreditSale", admin.address, registry, before.split)
     crew.give_roles(registry, sale, roles)
     crew.allow_yen("CreditSale", sale, before.yen)
-    court = crew.court(registry, before.yen, terms or CourtTerms())
+    court = crew.court(registry, before.yen, terms)
     made = replace(
         # Its block stays: the split's money was there before this registry was.
         before,
@@ -230,13 +268,37 @@ def deploy_successor(
         court=court,
         predecessor=before.registry,
     )
-    return replace(made, artifact_digests=made.built())
+    return crew.finished(made)
 
 
 def _asked(w3: Web3, contract: str, address: str, function: str, *arguments: Any) -> Any:
     to = to_checksum_address(address)
     data = w3.eth.call({"to": to, "data": HexBytes(encode_call(contract, function, *arguments))})
     return decode_result(contract, function, bytes(data))
+
+
+def require_ours(w3: Web3, deployment: Deployment, where_en: str = "", where_ja: str = "") -> None:
+    """Go on only where the contracts on the chain are those of this program.
+
+    Raises
+    ------
+    OtherContracts
+        With what was found at which address, and the version that deployed them.
+    """
+    wrong = [check for check in check_deployment(w3, deployment) if check.status != "passed"]
+    if not wrong:
+        return
+    names = ", ".join(check.name.rpartition(".")[2] for check in wrong)
+    by = deployment.program
+    told_en = f"version {by} of this program" if by else "another version of this program"
+    told_ja = f"版 {by} のプログラム" if by else "別の版のプログラム"
+    here_en, here_ja = (f" of {where_en}" if where_en else "", f"{where_ja}の" if where_ja else "")
+    raise OtherContracts(
+        en=f"The contracts {names}{here_en} are not those of this program (version {__version__}): {wrong[0].detail_en}. They were "
+        f"deployed by {told_en}; use that with them, or correct the addresses. Look at all of it with: satoyama chain check",
+        ja=f"{here_ja}契約 {names} は、このプログラム(版 {__version__})のものではありません: {wrong[0].detail_ja}。{told_ja}で配備されて"
+        "います。その版を使うか、アドレスを直してください。一覧: satoyama chain check",
+    )
 
 
 def check_deployment(w3: Web3, deployment: Deployment) -> list[Check]:

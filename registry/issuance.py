@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from eth_account import Account
@@ -219,7 +219,7 @@ def _finish(
             if signed is None:
                 signed = port.prepare_issue(issuer, plan.claim, plan.verifier, plan.signature)
                 outbox.mark_sent(plan.batch_id, signed.tx_hash, "0x" + signed.raw.hex())
-            port.send_signed(signed)
+            port.send_signed(replace(signed, recorded=True))
             break
         except ChainRefused as refused:
             # Another run may have issued the batch in between; only then is the refusal none.

@@ -91,13 +91,13 @@ class ChainPort(CourtPort, MovePort):
         arguments = (claim.to_tuple(), verifier, signature)
         return self._prepare(issuer, "CreditRegistry", "issue", *arguments)
 
-    def send_signed(self, signed: SignedTx, *, recorded: bool = True) -> Mined:
-        """Send a prepared transaction and wait for its receipt; `recorded` where the caller keeps what it sends."""
-        return self.sender.send(signed, recorded=recorded)
+    def send_signed(self, signed: SignedTx) -> Mined:
+        """Send a prepared transaction and wait for its receipt."""
+        return self.sender.send(signed)
 
     def issue(self, issuer: Signer, claim: ClaimStruct, verifier: str, signature: bytes) -> Mined:
         """Issue at once. Programs that may be killed use `registry.issuance.execute`."""
-        return self.send_signed(self.prepare_issue(issuer, claim, verifier, signature), recorded=False)
+        return self.send_signed(self.prepare_issue(issuer, claim, verifier, signature))
 
     def retire(self, account: Signer, token_id: int, kg: int, retirement: Retirement) -> Retired:
         """Burn own credits; the event given back is the certificate."""

@@ -59,12 +59,16 @@ class ChainBusy(SatoyamaError):
 
 @dataclass(frozen=True)
 class SignedTx:
-    """A signed transaction that may be sent any number of times and is mined at most once."""
+    """A signed transaction that may be sent any number of times and is mined at most once.
+
+    `recorded` says that whoever sends it has kept it and, asked again, sends the same: only then may an error promise that.
+    """
 
     raw: bytes
     tx_hash: str
     nonce: int
     action: str
+    recorded: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,13 +184,11 @@ class Sender:
         }
         return ChainRefused(action, "Account_GasMissing", found, note=message)
 
-    def send(self, signed: SignedTx, *, first_time: bool = False, recorded: bool = False) -> Mined:
+    def send(self, signed: SignedTx, *, first_time: bool = False) -> Mined:
         """Send the bytes and wait for the receipt; bytes that are already there are only waited for.
 
         Signatures are deterministic, so another process that asks for the same thing at the same nonce signs the same
         bytes. `first_time` says that these bytes were signed just now: if they are there already, they are another's.
-        `recorded` says that the caller keeps them and, asked again, sends the same: only then may an error promise that.
-
         Raises
         ------
         NonceTaken
@@ -196,12 +198,12 @@ class Sender:
         ChainBusy
             If no receipt came in time.
         """
-        with _advised(signed, recorded):
+        with _advised(signed):
             try:
                 self.w3.eth.send_raw_transaction(signed.raw)
             except (Web3RPCError, BadResponseFormat) as error:
                 self._judge(signed, _rpc_message(error), first_time, error)
-        return self.wait(signed, recorded=recorded)
+        return self.wait(signed)
 
     def _judge(self, signed: SignedTx, message: str, first_time: bool, error: Exception) -> None:
         """Raise what a node's no to a transaction means; nothing where the node has these bytes already."""
@@ -213,7 +215,7 @@ class Sender:
         if first_time or ("nonce" in message.lower() and self._receipt(signed.tx_hash) is None):
             raise NonceTaken(signed.action, "", {}, note=message) from error
 
-    def wait(self, signed: SignedTx, *, recorded: bool = False) -> Mined:
+    def wait(self, signed: SignedTx) -> Mined:
         """Wait for the receipt of a transaction that was sent; one that the nodes have dropped is offered again.
 
         Raises
@@ -225,17 +227,17 @@ class Sender:
         ChainBusy
             If no receipt came in time.
         """
-        with _advised(signed, recorded):
-            return self._wait(signed, recorded)
+        with _advised(signed):
+            return self._wait(signed)
 
-    def _wait(self, signed: SignedTx, recorded: bool) -> Mined:
+    def _wait(self, signed: SignedTx) -> Mined:
         until = time.monotonic() + RECEIPT_TIMEOUT_S
         resend_at, poll_s = time.monotonic() + RESEND_S, _POLL_S
         passed_since: float | None = None
         while (receipt := self._receipt(signed.tx_hash)) is None:
             now = time.monotonic()
             if now > until:
-                raise _busy(signed, recorded)
+                raise _busy(signed)
             if not self._turn_has_passed(signed):
                 passed_since = None
             elif passed_since is None:
@@ -305,8 +307,8 @@ def _fields(signed: SignedTx) -> dict[str, Any]:
     return TypedTransaction.from_bytes(HexBytes(signed.raw)).as_dict()
 
 
-def _advice(signed: SignedTx, recorded: bool) -> tuple[str, str]:
-    if recorded:
+def _advice(signed: SignedTx) -> tuple[str, str]:
+    if signed.recorded:
         return (
             "Run the same command again later: it will not be sent twice.",
             "後で同じ操作をもう一度実行してください。二重には送られません。",
@@ -319,12 +321,12 @@ def _advice(signed: SignedTx, recorded: bool) -> tuple[str, str]:
 
 
 @contextmanager
-def _advised(signed: SignedTx, recorded: bool) -> Iterator[None]:
+def _advised(signed: SignedTx) -> Iterator[None]:
     """A node that went away after the transaction was offered: what that means for it, and what to do."""
     try:
         yield
     except ChainUnavailable as error:
-        en, ja = _advice(signed, recorded)
+        en, ja = _advice(signed)
         raise ChainUnavailable(
             en=f"{error.en} The transaction {signed.tx_hash} ('{signed.action}') may have arrived. {en}",
             ja=f"{error.ja}取引 {signed.tx_hash}（'{signed.action}'）は届いている可能性があります。{ja}",
@@ -336,8 +338,8 @@ def _coins(wei: int) -> str:
     return re.sub(r"\.?0+$", "", f"{whole}.{rest:018d}")
 
 
-def _busy(signed: SignedTx, recorded: bool) -> ChainBusy:
-    en, ja = _advice(signed, recorded)
+def _busy(signed: SignedTx) -> ChainBusy:
+    en, ja = _advice(signed)
     return ChainBusy(
         en=f"'{signed.action}' was sent as {signed.tx_hash} and is not mined after {RECEIPT_TIMEOUT_S} s. {en}",
         ja=f"'{signed.action}' を {signed.tx_hash} として送りましたが、{RECEIPT_TIMEOUT_S} 秒たっても確定していません。{ja}",

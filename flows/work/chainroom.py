@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
-from eth_utils.address import is_hex_address, to_checksum_address
+from eth_utils.address import to_checksum_address
 from web3 import Web3
 
 from flows.definition import Payee, accounts_of
@@ -19,28 +19,44 @@ from models.errors import SatoyamaError
 from mrv.credits import method_digest
 from mrv.results import History
 from registry.accounts import Accounts
+from registry.address import checked_address
 from registry.chain import ChainConfig, connect, create_embedded
+from registry.checks import Check
 from registry.claimstruct import digest_of, project_key
-from registry.deploy import CourtTerms, Deployment, Roles, check_deployment, deploy
+from registry.deploy import (
+    CourtTerms,
+    Deployment,
+    Roles,
+    check_deployment,
+    deploy,
+    require_ours,
+)
+from registry.deploy_steps import OtherContracts, checked_yen, write_whole
 from registry.events import Event, event_from_doc
 from registry.issuance import REORG_HORIZON_BLOCKS
+from registry.manifest import read_manifest
 from registry.plan_anchor import project_uri
 from registry.port import ChainPort
 from registry.refusals import ChainRefused
 from registry.sender import Sender
 from registry.signer import Signer
 
+UNFINISHED = "unfinished.json"
 ROLES = ("admin", "issuer", "verifier", "guardian", "seller", "buyer")
 PPM_PER_BPS = 100
 _EPOCH = date(1970, 1, 1)
+# Workspaces with their registries whose code this process has found to be this program's.
+_found_ours: set[tuple[Path, int, str]] = set()
+
+__all__ = ["OtherContracts", "write_whole"]
 
 
 class NoDeployment(SatoyamaError):
     """The contracts are not on this workspace's chain yet."""
 
 
-class OtherContracts(SatoyamaError):
-    """The deployed contracts are not the ones this program was built with."""
+class ChainGone(SatoyamaError):
+    """The contracts' addresses are on record and the chain they are on is not there."""
 
 
 class SameAccount(SatoyamaError):
@@ -93,22 +109,52 @@ def set_up_chain(
         If the verifier's key is the issuer's.
     AccountError
         If the keystore has no password.
+    AddressRefused
+        If `yen` is no address.
+    ChainGone
+        If contracts are on record and the embedded chain's file is not there.
+    OtherContracts
+        If what is on record is not what lies on the chain, or `yen` is no token.
     """
+    if yen is not None:
+        yen = checked_address(yen, "--yen")
+    if is_set_up(ws):
+        _require_chain(ws)
     keys = accounts(ws)
     role_of = {role: keys.load_or_create(role) for role in ROLES}
     if role_of["verifier"].address == role_of["issuer"].address:
         raise same_account(role_of["issuer"].address)
     if is_set_up(ws):
-        return deployment(ws)
+        deployed = deployment(ws)
+        require_ours(open_port(ws, deployed).w3, deployed, *_here(ws))
+        return deployed
     config = chain_config(ws)
     if config.kind == "embedded":
         w3 = create_embedded(_chain_file(ws), [account.address for account in role_of.values()])
     else:
         w3 = connect(config)
+        if yen is not None:
+            checked_yen(w3, yen)
         _give_gas(w3, role_of, gas_wei)
-    deployed = deploy(w3, role_of["admin"], roles_of(role_of), yen=yen, terms=terms)
+    unfinished = ws.chain_folder / UNFINISHED
+    deployed = deploy(w3, role_of["admin"], roles_of(role_of), yen=yen, terms=terms, unfinished=unfinished)
     record_deployment(ws, deployed)
+    unfinished.unlink(missing_ok=True)
     return deployed
+
+
+def _require_chain(ws: Workspace) -> None:
+    file = chain_config(ws).path
+    if file is None or file.is_file():
+        return
+    raise ChainGone(
+        en=f"The contracts of the workspace {ws.root} are on record ({_deployment_file(ws).name}), and their chain {file} is gone. Put a "
+        "backup in its place: satoyama chain restore FOLDER. Only where there is none and nothing was issued yet, move "
+        f"{_deployment_file(ws)} away and run satoyama init --chain again.",
+        ja=f"作業場所 {ws.root} の契約は記録されています（{_deployment_file(ws).name}）が、チェーンのファイル {file} がありません。"
+        "バックアップから復元してください: satoyama chain restore フォルダー。バックアップがなく、まだ何も発行していない場合だけ、"
+        f"{_deployment_file(ws)} を別の場所へ移して satoyama init --chain を実行してください。",
+    )
 
 
 def _give_gas(w3: Web3, keys: Mapping[str, Signer], gas_wei: int) -> None:
@@ -139,13 +185,15 @@ def deployment(ws: Workspace) -> Deployment:
     ------
     NoDeployment
         If they were not deployed from this workspace.
+    ManifestUnreadable
+        If the file that says so is damaged.
     """
     if not is_set_up(ws):
         raise NoDeployment(
             en=f"The contracts are not deployed for the workspace {ws.root}. Run: satoyama init --chain",
             ja=f"作業場所 {ws.root} では契約がまだ配備されていません。実行してください: satoyama init --chain",
         )
-    return Deployment.from_doc(json.loads(_deployment_file(ws).read_text()))
+    return read_manifest(_deployment_file(ws))
 
 
 def open_port(ws: Workspace, deployed: Deployment | None = None) -> ChainPort:
@@ -158,22 +206,45 @@ def open_port(ws: Workspace, deployed: Deployment | None = None) -> ChainPort:
 
     Raises
     ------
+    ChainGone
+        If the embedded chain's file is not there.
     OtherContracts
-        If they are not the ones this program was built with: their answers would be misread.
+        If they are not the ones this program was built with: their answers would be misread. What the manifest says is believed
+        for reading; before this process first signs anything for them, the code at their addresses is compared.
     """
     deployed = deployed or deployment(ws)
+    _require_chain(ws)
     config = chain_config(ws)
     w3 = connect(config)
-    ours = deployed.built()
-    if dict(deployed.artifact_digests) != ours:
-        wrong = [c.name.rpartition(".")[2] for c in check_deployment(w3, deployed) if c.status != "passed"]
-        if wrong:
-            raise OtherContracts(
-                en=f"The contracts {', '.join(wrong)} of the workspace {ws.root} were deployed by another version of this program. "
-                "Use that version with this workspace.",
-                ja=f"作業場所 {ws.root} の契約 {'、'.join(wrong)} は別の版のプログラムで配備されています。その版を使ってください。",
-            )
-    return ChainPort(w3, deployed, confirmations=config.confirmations)
+    if dict(deployed.artifact_digests) != deployed.built():
+        require_ours(w3, deployed, *_here(ws))
+    port = ChainPort(w3, deployed, confirmations=config.confirmations)
+    port.sender.before_signing = partial(_require_ours, ws, w3, deployed)
+    return port
+
+
+def _require_ours(ws: Workspace, w3: Web3, deployed: Deployment) -> None:
+    known = (ws.root, deployed.chain_id, deployed.registry)
+    if known not in _found_ours:
+        require_ours(w3, deployed, *_here(ws))
+        _found_ours.add(known)
+
+
+def _here(ws: Workspace) -> tuple[str, str]:
+    return f"the workspace {ws.root}", f"作業場所 {ws.root} "
+
+
+def look_again() -> None:
+    """Forget which contracts were found to be this program's; a chain was put in another's place."""
+    _found_ours.clear()
+
+
+def check_contracts(ws: Workspace) -> list[tuple[Deployment, list[Check]]]:
+    """Whether the code at every address on record is this program's, the registries before included; oldest first."""
+    _require_chain(ws)
+    every = [*past_deployments(ws), deployment(ws)]
+    w3 = connect(chain_config(ws))
+    return [(one, check_deployment(w3, one)) for one in every]
 
 
 def same_account(address: str) -> SameAccount:
@@ -195,15 +266,10 @@ def checksum(address: str) -> str:
 
     Raises
     ------
-    SatoyamaError
-        If it is no address.
+    AddressRefused
+        If it is no address, or its checksum is wrong.
     """
-    if not is_hex_address(address):
-        raise SatoyamaError(
-            en=f"{address!r} is no account on a chain: expected 0x and 40 hex digits.",
-            ja=f"{address!r} はチェーン上のアドレスではありません（0x と16進40桁）。",
-        )
-    return str(to_checksum_address(address))
+    return checked_address(address)
 
 
 def register_on_chain(ws: Workspace, project_id: str) -> None:
@@ -304,7 +370,7 @@ def indexed_events(ws: Workspace, *names: str) -> list[Event]:
 def past_deployments(ws: Workspace) -> list[Deployment]:
     """Contracts whose projects have gone over to the workspace's present registry, oldest first."""
     files = ws.chain_folder.glob("deployment-*.json")
-    found = [Deployment.from_doc(json.loads(file.read_text())) for file in files]
+    found = [read_manifest(file) for file in files]
     after = {one.predecessor: one for one in found}
     ordered, before = [], ""
     while before in after:
@@ -327,13 +393,3 @@ def projects_on_chain(ws: Workspace) -> list[str]:
         return []
     port = open_port(ws)
     return [p for p in project_ids(ws) if port.project(project_key(p)) is not None]
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole, or as it was before."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

@@ -17,6 +17,7 @@ from registry.claimstruct import project_key
 from registry.court_events import BatchImported, Migrated, MigrationAnnounced
 from registry.deploy import CourtTerms, Deployment, deploy_successor
 from registry.events import BatchIssued
+from registry.manifest import read_manifest
 from registry.port import ChainPort
 from registry.views import Closing
 
@@ -63,7 +64,7 @@ def successor(ws: Workspace) -> Deployment:
             en="No successor registry was prepared in this workspace. Run: satoyama migrate prepare",
             ja="この作業場所では後継の登録簿が用意されていません。実行してください: satoyama migrate prepare",
         )
-    return Deployment.from_doc(json.loads(_file(ws).read_text()))
+    return read_manifest(_file(ws))
 
 
 def prepare_successor(ws: Workspace, terms: CourtTerms | None = None) -> Deployment:
@@ -74,8 +75,11 @@ def prepare_successor(ws: Workspace, terms: CourtTerms | None = None) -> Deploym
     role_of = {role: keys.load(role) for role in chainroom.ROLES}
     w3 = connect(chainroom.chain_config(ws))
     roles = chainroom.roles_of(role_of)
-    made = deploy_successor(w3, role_of["admin"], roles, chainroom.deployment(ws), terms=terms)
+    unfinished = ws.chain_folder / f"successor-{chainroom.UNFINISHED}"
+    before = chainroom.deployment(ws)
+    made = deploy_successor(w3, role_of["admin"], roles, before, terms=terms, unfinished=unfinished)
     chainroom.write_whole(_file(ws), json.dumps(made.to_doc(), indent=1))
+    unfinished.unlink(missing_ok=True)
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def test_what_is_on_record_may_be_asked_for_again(
     port = embedded_copy.port
     signed = port.sender.prepare(embedded_copy["guardian"], "pause", *pausing(embedded_copy))
     with pytest.raises(ChainBusy, match="will not be sent twice") as caught:
-        port.sender.send(signed, recorded=True)
+        port.sender.send(replace(signed, recorded=True))
     assert "二重には送られません" in caught.value.ja
 
 
@@ -56,7 +57,7 @@ def test_a_node_that_goes_away_after_the_transaction_was_offered_says_which_one(
 
     monkeypatch.setattr(port.w3.eth, "send_raw_transaction", gone)
     with pytest.raises(ChainUnavailable, match=advice) as caught:
-        port.sender.send(signed, recorded=recorded)
+        port.sender.send(replace(signed, recorded=recorded))
     assert signed.tx_hash in caught.value.en and signed.tx_hash in caught.value.ja
 
 

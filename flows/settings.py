@@ -119,6 +119,33 @@ def _refuse_unknown_and_secret(values: dict[str, Any], file: Path) -> None:
             )
 
 
+def _refuse_other(file: Path, asked: dict[str, str]) -> None:
+    """Refuse settings that an existing workspace has otherwise: it is never rewritten behind anybody's back."""
+    read_settings(file)
+    kept = tomllib.loads(file.read_text(encoding="utf-8"))
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    have = {name: str(kept.get(name, defaults.get(name))) for name in asked}
+    other = [name for name in asked if have[name] != str(asked[name])]
+    if not other:
+        return
+    shown = ", ".join(
+        f"{name} is {_shown(have[name])}, asked for was {_shown(asked[name])}" for name in other
+    )
+    shown_ja = "、".join(f"{name} は {_shown(have[name])}、指定は {_shown(asked[name])}" for name in other)
+    raise WorkspaceError(
+        en=f"{file.parent} is a workspace already, with other settings ({shown}). Leave the option out to work with it as it is, choose "
+        f"another folder, or change the line in {file.name} if its chain holds nothing yet.",
+        ja=f"{file.parent} はすでに別の設定の作業場所です（{shown_ja}）。そのまま使うなら指定を省いてください。別のフォルダーを選ぶか、"
+        f"チェーンにまだ何もなければ {file.name} の該当行を直してください。",
+    )
+
+
+def _shown(value: str) -> str:
+    """A setting for an error, without the key that a URL may carry."""
+    scheme, mark, rest = value.partition("://")
+    return repr(f"{scheme}{mark}{rest.split('/')[0].split('@')[-1]}" if mark else value)
+
+
 def utc_now() -> datetime:
     """The wall clock, in UTC."""
     return datetime.now(UTC)
@@ -147,7 +174,7 @@ class Workspace:
         Raises
         ------
         WorkspaceError
-            If the place is a file, or the settings are wrong.
+            If the place is a file, the settings are wrong, or an existing workspace has others than are given.
         """
         root = Path(path).expanduser().resolve()
         if root.exists() and not root.is_dir():
@@ -163,6 +190,8 @@ class Workspace:
             temporary = file.with_suffix(".tmp")
             temporary.write_text(_HEADER + "".join(lines), encoding="utf-8")
             os.replace(temporary, file)
+        else:
+            _refuse_other(file, values)
         for folder in FOLDERS:
             (root / folder).mkdir(exist_ok=True)
         (root / "keys").chmod(0o700)

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from models.errors import SatoyamaError
 from registry.embedded import EmbeddedChain, wall_clock
 from registry.embeddedrpc import EmbeddedRpc, RpcError
 
@@ -75,15 +76,36 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+class PortTaken(SatoyamaError):
+    """The server cannot listen where it should."""
+
+
 def make_server(
     path: Path, port: int, *, clock: Callable[[], int] = wall_clock, host: str = LOOPBACK
 ) -> ThreadingHTTPServer:
-    """A server bound to `port` (0 chooses one, see `server_address`); the caller runs and closes it."""
+    """A server bound to `port` (0 chooses one, see `server_address`); the caller runs and closes it.
+
+    Raises
+    ------
+    PortTaken
+        If nobody may listen there: another program does, or the port is a reserved one.
+    ChainFileError
+        If there is no chain at `path`.
+    """
     handler = type("Handler", (_Handler,), {"rpc": EmbeddedRpc(EmbeddedChain(path, clock=clock))})
-    return _Server((host, port), handler)
+    try:
+        return _Server((host, port), handler)
+    except OSError as error:
+        raise PortTaken(
+            en=f"Nothing can listen on {host}, port {port} ({error.strerror}). Another program may be there: stop it, or choose another "
+            "with --port.",
+            ja=f"{host} のポート {port} で待ち受けできません（{error.strerror}）。別のプログラムが使用中なら止めるか、--port で別の"
+            "ポートを指定してください。",
+        ) from error
 
 
-def serve(path: Path, port: int) -> None:
-    """Serve the chain at `path` on loopback until interrupted."""
+def serve(path: Path, port: int, opened: Callable[[], None] = lambda: None) -> None:
+    """Serve the chain at `path` on loopback until interrupted; `opened` is called once it listens. Raises as `make_server`."""
     with make_server(path, port) as server:
+        opened()
         server.serve_forever()

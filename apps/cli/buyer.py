@@ -75,11 +75,9 @@ def _port(session: Session, rpc: str | None, deployment: Path | None, bundle: Pa
 
         with Bundle(bundle) as opened:
             return successor.port_that_issued(ws, opened.claim().batch_id)
-    import json
-
     from models.errors import SatoyamaError
     from registry.chain import ChainConfig, connect
-    from registry.deploy import Deployment
+    from registry.manifest import read_manifest
     from registry.port import ChainPort
 
     if deployment is None:
@@ -87,6 +85,5 @@ def _port(session: Session, rpc: str | None, deployment: Path | None, bundle: Pa
             en="With --rpc the contract addresses are needed: --deployment deployment.json (on the batch's public page).",
             ja="--rpc には契約アドレスが必要です: --deployment deployment.json（バッチの公開ページにあります）。",
         )
-    return ChainPort(
-        connect(ChainConfig("rpc", url=rpc)), Deployment.from_doc(json.loads(deployment.read_text()))
-    )
+    named = read_manifest(deployment)
+    return ChainPort(connect(ChainConfig("rpc", url=rpc)), named)

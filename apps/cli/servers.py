@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from apps.cli.roles import grant, revoke, roles, suspend
-from apps.cli.say import Plain, Session
+from apps.cli.say import REFUSED, Plain, Session
 
 if TYPE_CHECKING:
     from registry.backup import ChainSummary
@@ -52,15 +52,61 @@ def serve_chain(session: Session, port: int) -> None:
     Example: satoyama chain serve --port 8545
     """
     from flows import work
-    from flows.work.chainroom import chain_config
+    from flows.work.chainbackup import embedded_file
+    from registry.chain import open_embedded
     from registry.rpcserver import serve as answer
 
     ws = session.open()
+    path = embedded_file(ws)
     work.deployment(ws)
-    config = chain_config(ws)
-    assert config.path is not None
-    session.tell(f"JSON-RPC on http://127.0.0.1:{port}/", f"JSON-RPC: http://127.0.0.1:{port}/")
-    answer(config.path, port)
+    open_embedded(path).close()  # names the missing extra, or a damaged file, before a server starts
+    answer(
+        path,
+        port,
+        lambda: session.tell(f"JSON-RPC on http://127.0.0.1:{port}/", f"JSON-RPC: http://127.0.0.1:{port}/"),
+    )
+
+
+@chain.command("check")
+@click.pass_obj
+def check(session: Session) -> None:
+    """Compare the contracts' code on the chain with this program's builds, and read the embedded chain whole. チェーンの検査
+
+    \b
+    Example: satoyama chain check
+    """
+    from flows.work.chainbackup import read_whole
+    from flows.work.chainroom import check_contracts
+    from registry.checks import all_passed
+    from registry.verify_report import render_check
+
+    ws = session.open()
+    whole = read_whole(ws)
+    found = check_contracts(ws)
+    lang = "ja" if session.lang == "ja" else "en"
+    if whole is not None:
+        session.tell(
+            f"The chain's file is whole: blocks 0 to {whole.head}, last hash {whole.head_hash}",
+            f"チェーンのファイルは完全です: ブロック 0～{whole.head}、最終ハッシュ {whole.head_hash}",
+        )
+    for deployed, checks in found:
+        version = deployed.program or "?"
+        session.tell(
+            f"Contracts of registry {deployed.registry}, deployed by version {version}:",
+            f"登録簿 {deployed.registry} の契約（版 {version} で配備）:",
+        )
+        for one in checks:
+            session.tell(render_check(one, lang), render_check(one, lang))
+    good = all(all_passed(checks) for _, checks in found)
+    deployments = [
+        {"registry": d.registry, "program": d.program, "checks": [one.to_doc() for one in checks]}
+        for d, checks in found
+    ]
+    session.result(
+        {"ok": good, "file": None if whole is None else _summary(whole), "deployments": deployments}
+    )
+    if not good:
+        click.get_current_context().exit(REFUSED)
 
 
 @chain.command("yen")
@@ -88,6 +134,9 @@ def give_yen(session: Session, role: str, amount: int) -> None:
 def back_up(session: Session, folder: Path) -> None:
     """Write the embedded chain and its contracts' addresses to a new folder; work may go on meanwhile. バックアップ
 
+    The keys (keys/), the catalogue and the stored surveys are NOT in it: back those folders and files up too, or what
+    is restored can be read but nobody can act. 鍵・カタログ・調査データは含まれません。別に保存してください。
+
     \b
     Example: satoyama chain backup /mnt/usb/chain-2026-11-21
     """
@@ -107,6 +156,8 @@ def back_up(session: Session, folder: Path) -> None:
 @click.pass_obj
 def restore(session: Session, folder: Path, replace: bool) -> None:
     """Put a backup in place of the chain; `satoyama settle` then issues again what was issued since. 復元
+
+    The keys and the catalogue are not part of a backup and stay as they are here. 鍵とカタログは元のままです。
 
     \b
     Example: satoyama chain restore /mnt/usb/chain-2026-11-21

@@ -38,7 +38,7 @@ def backup_chain(ws: Workspace, folder: Path) -> ChainSummary:
     """
     from registry.backup import backup
 
-    path = _embedded_file(ws)
+    path = embedded_file(ws)
     deployed = chainroom.deployment(ws)
     made = backup(path, folder / CHAIN_FILE)
     (folder / DEPLOYMENT_FILE).write_text(json.dumps(deployed.to_doc(), indent=1))
@@ -67,7 +67,7 @@ def restore_chain(ws: Workspace, folder: Path, *, replace: bool = False) -> Chai
     """
     from registry.backup import restore
 
-    path, beside = _embedded_file(ws), folder / DEPLOYMENT_FILE
+    path, beside = embedded_file(ws), folder / DEPLOYMENT_FILE
     if not beside.is_file():
         raise NoBackup(
             en=f"{folder} is no backup of a chain: it has no {DEPLOYMENT_FILE}.",
@@ -93,11 +93,36 @@ def _other_manifests(folder: Path) -> list[Path]:
     return sorted([*folder.glob("deployment-*.json"), *folder.glob("successor.json")])
 
 
-def _embedded_file(ws: Workspace) -> Path:
+def read_whole(ws: Workspace) -> ChainSummary | None:
+    """The embedded chain's file read from end to end; None where the chain is at a node.
+
+    Raises
+    ------
+    ChainFileError
+        If it is missing or damaged.
+    """
+    path = chainroom.chain_config(ws).path
+    if path is None:
+        return None
+    from registry.backup import summary
+
+    return summary(path)
+
+
+def embedded_file(ws: Workspace) -> Path:
+    """The embedded chain's file.
+
+    Raises
+    ------
+    NoBackup
+        If the workspace's chain is at a node.
+    """
     path = chainroom.chain_config(ws).path
     if path is None:
         raise NoBackup(
-            en=f"The chain of the workspace {ws.root} is at its node ({ws.settings.chain_kind}); only the embedded chain is backed up here.",
-            ja=f"作業場所 {ws.root} のチェーンは外部ノード（{ws.settings.chain_kind}）にあります。ここでバックアップできるのは内蔵チェーンだけです。",
+            en=f"The chain of the workspace {ws.root} is at its node ({ws.settings.chain_kind}); only the embedded chain is backed up, "
+            "restored or served here. Do that at the node.",
+            ja=f"作業場所 {ws.root} のチェーンは外部ノード（{ws.settings.chain_kind}）にあります。ここで保存・復元・公開できるのは内蔵"
+            "チェーンだけです。ノードの側で行ってください。",
         )
     return path

@@ -17,9 +17,21 @@ def test_a_new_workspace_has_its_folders_and_opens_again(tmp_path: Path) -> None
     assert made.settings.language == "ja"
 
 
-def test_creating_twice_keeps_the_first_settings(tmp_path: Path) -> None:
-    Workspace.create(tmp_path, language="ja")
-    assert Workspace.create(tmp_path, language="en").settings.language == "ja"
+def test_creating_twice_keeps_the_first_settings_and_refuses_others(tmp_path: Path) -> None:
+    made = Workspace.create(tmp_path, language="ja")
+    assert Workspace.create(tmp_path).settings == made.settings
+    assert Workspace.create(tmp_path, language="ja", chain_kind="embedded").settings == made.settings
+    with pytest.raises(WorkspaceError, match="language is 'ja', asked for was 'en'") as caught:
+        Workspace.create(tmp_path, language="en")
+    assert "language は 'ja'" in caught.value.ja
+    assert Workspace.open(tmp_path).settings == made.settings
+
+
+def test_a_chains_address_is_not_ignored_where_the_workspace_has_another(tmp_path: Path) -> None:
+    Workspace.create(tmp_path)
+    with pytest.raises(WorkspaceError, match="chain_kind is 'embedded', asked for was 'rpc'") as caught:
+        Workspace.create(tmp_path, chain_kind="rpc", chain_url="https://node.example/v3/secret-key")
+    assert "node.example" in caught.value.en and "secret-key" not in str(caught.value)
 
 
 def test_the_environment_stands_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -144,7 +144,10 @@ function dependsOn(path, wanted, seen = new Set()) {
 
 const testTexts = files("test", ".sol").map(read);
 
-/** Contracts whose code holds a source's code, as tests deploy them: [file, name]. Tests that call a library embed it. */
+/**
+ * Contracts whose code holds a source's code, as tests deploy them: [file, name]. Tests that call a library embed it; of
+ * those only such as deploy nothing, since compiled here they would embed what they deploy, and no longer meet later mutants.
+ */
 function targetsOf(path) {
   const deployable = (file) => contractsIn(file).filter((c) => c.contractKind === "contract" && !c.abstract);
   const created = ({ name }) => testTexts.some((text) => text.includes(`new ${name}(`));
@@ -152,7 +155,8 @@ function targetsOf(path) {
   const libraries = contractsIn(path).filter((c) => c.contractKind === "library").map((c) => c.name);
   const calls = (file) =>
     importsOf(file).some((i) => i.absolutePath === path && i.symbolAliases.some((a) => libraries.includes(a.foreign.name)));
-  return [...ours, ...testFiles.filter(calls).flatMap((file) => deployable(file).map((c) => [file, c.name]))];
+  const alone = (file) => deployable(file).filter((c) => c.linearizedBaseContracts.length === 1);
+  return [...ours, ...testFiles.filter(calls).flatMap((file) => alone(file).map((c) => [file, c.name]))];
 }
 
 /** Code of the targets with some sources replaced, {file: text}; `errors` when it does not compile. */

@@ -97,4 +97,115 @@ contract EdgesTest is Court {
         SuccessorRegistry(address(next)).registerProject(OTHER_PROJECT, METHOD, 0, 0, "");
         vm.stopPrank();
     }
+
+    function test_a_successor_announced_but_not_in_effect_spends_nothing_here() public {
+        SuccessorDesk next = SuccessorDesk(address(new SuccessorRegistry(admin, IPredecessor(address(registry)))));
+        bytes32[] memory none = new bytes32[](0);
+        vm.prank(admin);
+        desk.announceMigration(none, address(next));
+        uint256 from = block.timestamp + 30 days;
+        RegistryTypes.Spending memory days_ =
+            RegistryTypes.Spending(keccak256("batch"), keccak256("root"), plotKeys(1), PERIOD_START, PERIOD_END);
+        bytes memory early = abi.encodeWithSelector(RegistryTypes.Migration_NotSuccessor.selector, address(next));
+        vm.warp(from - 1);
+        vm.expectRevert(early);
+        vm.prank(address(next));
+        desk.spendFor(days_);
+        vm.warp(from);
+        vm.prank(address(next));
+        desk.spendFor(days_);
+        vm.assertEq(registry.spentUntil(days_.plotKeys[0]), PERIOD_END, "spent");
+    }
+
+    function test_a_root_and_a_batch_id_serve_once_in_a_successor_too() public {
+        SuccessorRegistry next = new SuccessorRegistry(admin, IPredecessor(address(registry)));
+        bytes32[] memory none = new bytes32[](0);
+        vm.startPrank(admin);
+        desk.announceMigration(none, address(next));
+        next.grantRole(registry.ISSUER_ROLE(), issuer);
+        next.grantRole(registry.VERIFIER_ROLE(), verifier);
+        vm.warp(block.timestamp + 30 days);
+        next.registerProject(OTHER_PROJECT, METHOD, MIN_BUFFER_BPS, 0, "");
+        vm.stopPrank();
+        Claim memory c = goodClaim();
+        c.projectId = OTHER_PROJECT;
+        c.deadline = type(uint64).max;
+        uint256 id = issueIn(next, c, "");
+        Claim memory d = goodClaim();
+        (d.projectId, d.deadline, d.nonce) = (OTHER_PROJECT, type(uint64).max, 1);
+        (d.periodStart, d.periodEnd, d.vintage) = (PERIOD_END, PERIOD_END + 365, 2026);
+        (d.priorGrossKg, d.estimateKg) = (c.grossKg, c.grossKg + c.estimateKg);
+        issueIn(next, d, abi.encodeWithSelector(RegistryTypes.Claim_ContentRootUsed.selector, c.contentRoot, id));
+        d.contentRoot = keccak256("another root");
+        issueIn(next, d, abi.encodeWithSelector(RegistryTypes.Claim_BatchKnown.selector, c.batchId));
+        d.batchId = keccak256("another batch");
+        issueIn(next, d, "");
+    }
+
+    function issueIn(SuccessorRegistry r, Claim memory c, bytes memory refusal) private returns (uint256) {
+        (uint8 v, bytes32 a, bytes32 b) = vm.sign(VERIFIER_KEY, r.claimDigest(c));
+        if (refusal.length != 0) vm.expectRevert(refusal);
+        vm.prank(issuer);
+        return r.issue(c, verifier, abi.encodePacked(a, b, v));
+    }
+
+    // ---------------------------------------------------------------- figures
+
+    function test_a_batch_whose_last_day_is_new_year_s_eve_is_found_again() public {
+        Claim memory c = goodClaim();
+        (c.periodEnd, c.vintage) = (20_089, 2024); // 2025-01-01 is the first day after
+        uint256 id = issue(c);
+        vm.assertEq(registry.batchOf(id).id, id, "by its id");
+        vm.assertEq(registry.batches(c.batchId).id, id, "by its batch id");
+        vm.assertEq(registry.idOfContentRoot(c.contentRoot), id, "by its root");
+        vm.assertEq(registry.totalSupply(id), 960_000, "supply");
+        vm.assertEq(registry.batchOf(id).vintage, 2024, "vintage");
+    }
+
+    function test_a_reversal_burns_nothing_of_an_empty_buffer_and_says_nothing_of_it() public {
+        uint256 first = issue(goodClaim());
+        uint256 second = issue(nextClaim(100_000));
+        vm.prank(guardian);
+        registry.reverse(PROJECT, one(first), 28_800, REASON);
+        uint256[] memory both = new uint256[](2);
+        (both[0], both[1]) = (first, second);
+        vm.recordLogs();
+        vm.prank(guardian);
+        registry.reverse(PROJECT, both, 10, keccak256("another loss"));
+        vm.assertEq(vm.getRecordedLogs().length, 2, "one burn and the reversal");
+    }
+
+    /// @dev As numbers, since a test that asks the contract for its own limit agrees with any.
+    function test_the_limits_are_those_documented() public {
+        vm.assertEq(registry.MAX_PLOT_KEYS(), 256, "plot keys");
+        vm.assertEq(registry.MAX_CHALLENGE_WINDOW(), 31_536_000, "a year");
+        vm.assertEq(desk.PERMANENCE(), 315_619_200, "ten years");
+        vm.assertEq(desk.RELEASE_TIME(), 157_766_400, "five years");
+        vm.assertEq(desk.MIGRATION_DELAY(), 2_592_000, "thirty days");
+        vm.assertEq(sale.KG_PER_TONNE(), 1_000, "kg");
+        vm.assertEq(split.SHARES(), 1_000_000, "shares");
+        vm.assertEq(split.MAX_DELAY(), 15_552_000, "180 days");
+        vm.assertEq(split.MAX_PAYEES(), 500, "payees");
+        vm.assertEq(court.MAX_DOUBLINGS(), 4, "doublings");
+        vm.prank(admin);
+        registry.registerProject(OTHER_PROJECT, METHOD, 9_999, 31_536_000, "");
+        vm.assertEq(registry.projects(OTHER_PROJECT).challengeWindow, 31_536_000, "the longest window is taken");
+    }
+
+    function test_carrying_a_payee_forward_makes_the_claim_cheaper() public {
+        setEqualShares(PROJECT, 2);
+        address payee = address(0x10000);
+        fund(buyer, 100, address(split));
+        for (uint256 i = 0; i < 20; ++i) {
+            setEqualShares(PROJECT, 2);
+            vm.prank(buyer);
+            split.deposit(PROJECT, address(yen), 2);
+        }
+        split.settle(PROJECT, address(yen), payee, 20);
+        split.settle(PROJECT, address(yen), address(0x10001), 2); // his ledger, too, is begun
+        split.claimFor(PROJECT, address(yen), payee);
+        uint256 carried = vm.lastCallGas().gasTotalUsed;
+        split.claimFor(PROJECT, address(yen), address(0x10001));
+        vm.assertLt(carried + 18 * 500, vm.lastCallGas().gasTotalUsed, "a look at each epoch is saved");
+    }
 }

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from flows.tables import Base, ClaimRow, PlanRow, ProjectRow, StageRow, SurveyRow
 from models.errors import SatoyamaError
 
-HEAD = "0003"
+HEAD = "0004"
 BUSY_TIMEOUT_MS = 30_000
 _MIGRATION_LOCK = 7_261_846
 _READ_ONLY = "satoyama_read_only"

@@ -256,7 +256,7 @@ class BankAccountRow(Base):
 
 
 class PayoutOfficerRow(Base):
-    """An officer of the co-op whose signature counts on payouts."""
+    """An officer recorded before changes of officers were signed: names for old signatures; no such officer counts."""
 
     __tablename__ = "payout_officers"
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), primary_key=True)
@@ -311,5 +311,53 @@ class PayoutSignatureRow(Base):
             ["project_id", "number"],
             ["payout_runs.project_id", "payout_runs.number"],
             name="signature_of_run",
+        ),
+    )
+
+
+class OfficerChangeRow(Base):
+    """An officer added or removed (`registry.officers`); it holds when two officers have signed it, the first ones at once."""
+
+    __tablename__ = "payout_officer_changes"
+    project_id: Mapped[str] = mapped_column(ForeignKey("projects.project_id"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    digest: Mapped[str] = mapped_column(String(80))
+    doc: Mapped[dict[str, Any]] = mapped_column(Document)
+    recorded_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class OfficerSignatureRow(Base):
+    """An officer's signature of a change of officers."""
+
+    __tablename__ = "payout_officer_signatures"
+    project_id: Mapped[str] = mapped_column(String(120), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    officer: Mapped[str] = mapped_column(String(64), primary_key=True)
+    signature: Mapped[str] = mapped_column(Text)
+    signed_at: Mapped[datetime] = mapped_column(UtcTime)
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project_id", "number"],
+            ["payout_officer_changes.project_id", "payout_officer_changes.number"],
+            name="signature_of_officer_change",
+        ),
+    )
+
+
+class PayoutFileRow(Base):
+    """One hand-out of a run's transfer file."""
+
+    __tablename__ = "payout_files"
+    project_id: Mapped[str] = mapped_column(String(120), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    place: Mapped[int] = mapped_column(Integer, primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(80))
+    size_bytes: Mapped[int] = mapped_column(Integer)
+    given_at: Mapped[datetime] = mapped_column(UtcTime)
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project_id", "number"],
+            ["payout_runs.project_id", "payout_runs.number"],
+            name="file_of_run",
         ),
     )

@@ -7,8 +7,8 @@ does not go out is cancelled, and a transfer that came back is returned, by two 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Literal, Self
 
@@ -19,11 +19,11 @@ from eth_utils.exceptions import ValidationError
 from models.errors import SatoyamaError
 from mrv.blob import digest_doc
 from registry.households import BankBook, HouseholdLine
+from registry.officers import Officer
 from registry.signer import Signer
 from registry.zengin import MAX_YEN, BankAccount, Requester, Transfer, check_account, transfer_file
 
 State = Literal["planned", "approved", "paid", "cancelled"]
-OFFICERS_NEEDED = 2
 _ACTION = re.compile(r"pay|cancel|paid .{1,120}|return [^ ]{1,100} .{1,80}")
 
 
@@ -54,6 +54,10 @@ class PayoutRun:
         Day on which the bank is to pay.
     read_at_block : int
         Block up to which the dues were read.
+    officers : tuple of Officer
+        Who could sign when the run was planned; nobody added later approves it. Empty for runs of before they were recorded so.
+    officers_digest : str
+        Of the register of officers then.
     """
 
     project_id: str
@@ -65,6 +69,8 @@ class PayoutRun:
     read_at_block: int
     requester: Requester
     lines: tuple[PayoutLine, ...]
+    officers: tuple[Officer, ...] = ()
+    officers_digest: str = ""
 
     @property
     def total_yen(self) -> int:
@@ -76,7 +82,11 @@ class PayoutRun:
             {"payee_id": one.payee_id, "yen": one.yen, "account": one.account.to_doc()} for one in self.lines
         ]
         fields = {**self.__dict__, "day": self.day.isoformat(), "requester": self.requester.to_doc()}
-        return {**fields, "lines": lines}
+        frozen = {"officers": [asdict(o) for o in self.officers], "officers_digest": self.officers_digest}
+        if not self.officers:
+            fields = {name: value for name, value in fields.items() if name not in frozen}
+            frozen = {}
+        return {**fields, "lines": lines, **frozen}
 
     @classmethod
     def from_doc(cls, doc: Mapping[str, Any]) -> Self:
@@ -86,11 +96,12 @@ class PayoutRun:
             for one in doc["lines"]
         )
         day, requester = date.fromisoformat(doc["day"]), Requester.from_doc(doc["requester"])
-        return cls(**{**doc, "day": day, "requester": requester, "lines": lines})
+        officers = tuple(Officer(**one) for one in doc.get("officers", ()))
+        return cls(**{**doc, "day": day, "requester": requester, "lines": lines, "officers": officers})
 
     @property
     def digest(self) -> str:
-        """Digest of the run's canonical JSON: payees, yen, accounts and day."""
+        """Digest of the run's canonical JSON: payees, yen, accounts, day and officers."""
         return digest_doc(self.to_doc())
 
     def to_file(self) -> bytes:
@@ -117,7 +128,9 @@ def payable_yen(
     return {payee: yen for payee, yen in sorted(found.items()) if yen > 0}
 
 
-def check_covered(book: BankBook, taken_yen: int, new_yen: int, base_units_per_yen: int) -> None:
+def check_covered(
+    book: BankBook, taken_yen: int, new_yen: int, base_units_per_yen: int, confirmations: int = 1
+) -> None:
     """Refuse a run that would pay more than the account received from the split.
 
     Raises
@@ -126,17 +139,24 @@ def check_covered(book: BankBook, taken_yen: int, new_yen: int, base_units_per_y
         If the account has not received enough yet.
     """
     needed = (taken_yen + new_yen) * base_units_per_yen
+    deep = confirmations > 1
     if needed > book.received:
         raise PayoutRefused(
             en=f"The account for bank payouts {book.address} received {book.received:,} base units; this run and the earlier ones need "
-            f"{needed:,}. Run 'satoyama settle' first, which brings in the {book.claimable:,} that wait in the split.",
+            f"{needed:,}. Run 'satoyama settle' first, which brings in the {book.claimable:,} that wait in the split"
+            + (f"; what is paid counts when it lies {confirmations} blocks deep." if deep else "."),
             ja=f"銀行振込用の口座 {book.address} の受取額は {book.received:,}（最小単位）で、これまでの分と合わせて {needed:,} が必要です。"
-            f"先に satoyama settle を実行してください（分配契約に {book.claimable:,} 残っています）。",
+            f"先に satoyama settle を実行してください（分配契約に {book.claimable:,} 残っています）。"
+            + (f"入金は確認ブロック数 {confirmations} に達してから数えます。" if deep else ""),
         )
 
 
-def lines_of(payable: Mapping[str, int], accounts: Mapping[str, BankAccount]) -> tuple[PayoutLine, ...]:
-    """Lines of a run.
+def lines_of(
+    payable: Mapping[str, int],
+    accounts: Mapping[str, BankAccount],
+    open_runs: Mapping[int, State] | None = None,
+) -> tuple[PayoutLine, ...]:
+    """Lines of a run; `open_runs` are those that have set money aside, for the error.
 
     Raises
     ------
@@ -144,6 +164,15 @@ def lines_of(payable: Mapping[str, int], accounts: Mapping[str, BankAccount]) ->
         If nothing is due, a household has no account on record, or an amount is above a transfer's limit.
     """
     missing = sorted(set(payable) - set(accounts))
+    if not payable and open_runs:
+        runs_en = ", ".join(f"run {number} ({state})" for number, state in open_runs.items())
+        runs_ja = "、".join(f"支払 {number}（{state}）" for number, state in open_runs.items())
+        raise PayoutRefused(
+            en=f"No run was planned: no whole yen is due to anybody beside what is set aside in {runs_en}. Finish that first, or cancel it "
+            f"(satoyama payout sign {min(open_runs)} cancel, by two officers).",
+            ja=f"支払を計画できません: {runs_ja} で確保済みの分のほかに、支払うべき円単位の額がありません。先にそれを終えるか、"
+            f"役員2名の署名で取り消してください（satoyama payout sign {min(open_runs)} cancel）。",
+        )
     if missing or not payable:
         what_en = (
             f"no bank account on record for {', '.join(missing)}"
@@ -233,8 +262,3 @@ def may_follow(state: State, action: str, line_states: Mapping[str, str]) -> Non
             + ". A run goes planned, approved (pay), paid; cancel before it is paid, return after.",
             ja=f"「{action}」はできません（状態: {state}）。planned → approved (pay) → paid の順で、支払前は cancel、支払後は return です。",
         )
-
-
-def enough(officers: Sequence[str]) -> bool:
-    """Whether so many different officers have signed that an action is done."""
-    return len(set(officers)) >= OFFICERS_NEEDED

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from apps.cli.market import write_csv
+from apps.cli.payout_officers import dismiss, endorse, officer, officers, opened, treasury, warned
 from apps.cli.runs import project_option
-from apps.cli.say import REFUSED, Plain, Session, tell_announced
+from apps.cli.say import Plain, Session, tell_announced
 
 if TYPE_CHECKING:
     from flows.settings import Workspace
@@ -27,13 +28,6 @@ def payout() -> None:
     """Share revenue out and pay households: statements, bank transfers, two signatures. 配分と支払"""
 
 
-def _opened(session: Session, project_id: str | None) -> tuple[Workspace, str]:
-    from flows import work
-
-    ws = session.open()
-    return ws, project_id or work.only_project_id(ws)
-
-
 @payout.command()
 @click.option("--claim", "claim_id", help="The claim whose measured change counts; the newest by default.")
 @click.option("--show", is_flag=True, help="Only show the table; send nothing.")
@@ -47,7 +41,7 @@ def shares(session: Session, claim_id: str | None, show: bool, project_id: str |
     """
     from flows.work import sharing
 
-    ws, project = _opened(session, project_id)
+    ws, project = opened(session, project_id)
     if show:
         table, epoch = sharing.share_table(ws, project, claim_id), 0
     else:
@@ -93,7 +87,7 @@ def statement(
     """
     from flows.work import sharing
 
-    ws, project = _opened(session, project_id)
+    ws, project = opened(session, project_id)
     begin = None if first is None else first.replace(tzinfo=JST)
     end = None if last is None else last.replace(tzinfo=JST) + timedelta(days=1)
     made = sharing.household_statements(ws, project, begin, end)
@@ -142,7 +136,7 @@ def _papers(
     from apps.papers import ChainPlace, time_of_block
     from apps.web.reads import Reader
     from flows import work
-    from flows.work import payouts, sharing
+    from flows.work import bank_accounts, sharing
 
     announced = sharing.announced_change(ws, project_id)
     definition, deployed, books = (
@@ -160,7 +154,7 @@ def _papers(
         read,
         books.confirmations,
     )
-    accounts = payouts.bank_accounts(ws, project_id)
+    accounts = bank_accounts.bank_accounts(ws, project_id)
     names = {p.payee_id: Text(p.name_en, p.name_ja) for p in definition.payees}
     project = definition.project
     for line in made.lines:
@@ -223,46 +217,29 @@ def bank(
     Example: satoyama payout bank owner-a --bank 0155 --branch 101 --number 1234567 --holder "ヤマダ ハナコ"
              satoyama payout bank --own --code 1234567890 --bank 0155 --branch 123 --number 1 --holder "オワセシンリンクミアイ"
     """
-    from flows.work import payouts
+    from flows.work import bank_accounts
     from registry.zengin import BankAccount, Requester
 
     if own == (payee_id is not None):
-        raise click.UsageError("Give a payee, or --own.")
-    ws, project = _opened(session, project_id)
+        raise click.UsageError("Give a payee, or --own. 支払先か --own のどちらかを指定してください。")
+    ws, project = opened(session, project_id)
     account = BankAccount(bank, branch, kind, number, holder, bank_name, branch_name)
     if payee_id is None:
-        stored = payouts.set_requester(ws, project, Requester(code, account)).account
+        stored = bank_accounts.set_requester(ws, project, Requester(code, account)).account
     else:
-        stored = payouts.set_bank_account(ws, project, payee_id, account)
+        stored = bank_accounts.set_bank_account(ws, project, payee_id, account)
     shown = f"{stored.bank}-{stored.branch} {stored.number} {stored.holder}"
     session.tell(f"Recorded: {shown}", f"登録しました: {shown}")
     session.result(stored.to_doc())
 
 
 @payout.command()
-@click.argument("name")
-@click.option("--role", default="", help="Name of the officer's key in the keystore, e.g. treasurer.")
-@click.option("--address", default="", help="Or the address of a key held elsewhere.")
-@project_option
-@click.pass_obj
-def officer(session: Session, name: str, role: str, address: str, project_id: str | None) -> None:
-    """Record an officer whose signature counts; two must sign. 役員の登録
-
-    \b
-    Example: satoyama payout officer "会計 田中" --role treasurer
-    """
-    from flows.work import payouts
-
-    if bool(role) == bool(address):
-        raise click.UsageError("Give --role or --address.")
-    ws, project = _opened(session, project_id)
-    account = payouts.add_officer(ws, project, name, role=role, address=address)
-    session.tell(f"Officer {name}: {account}", f"役員 {name}: {account}")
-    session.result({"name": name, "address": account})
-
-
-@payout.command()
-@click.option("--day", type=_DAY, required=True, help="Banking day on which the bank is to pay.")
+@click.option(
+    "--day",
+    type=_DAY,
+    required=True,
+    help="Business day on which the bank is to pay; holidays are not known here.",
+)
 @project_option
 @click.pass_obj
 def plan(session: Session, day: datetime, project_id: str | None) -> None:
@@ -270,21 +247,24 @@ def plan(session: Session, day: datetime, project_id: str | None) -> None:
 
     \b
     Example: satoyama payout plan --day 2026-12-25
+    Weekends are refused; look up national holidays yourself. 祝日は判定しません
     """
     from flows.work import payouts
 
-    ws, project = _opened(session, project_id)
-    _tell(session, payouts.plan_payout(ws, project, date(day.year, day.month, day.day)))
+    ws, project = opened(session, project_id)
+    _tell(session, ws, payouts.plan_payout(ws, project, date(day.year, day.month, day.day)))
 
 
 @payout.command()
 @click.argument("number", type=int)
 @click.argument("action")
-@click.option("--role", default="", help="The officer's key in the keystore.")
-@click.option(
-    "--signature", default="", help="Or a signature made elsewhere over the text that --text prints."
-)
 @click.option("--text", "only_text", is_flag=True, help="Only print the text to sign (EIP-191).")
+@click.option(
+    "--signature",
+    default="",
+    help="A signature made with a key held elsewhere over the text that --text prints.",
+)
+@click.option("--role", default="", help="For trying things out: the officer's key in this keystore.")
 @project_option
 @click.pass_obj
 def sign(
@@ -299,13 +279,13 @@ def sign(
     """Sign an action on a run: pay, cancel, "paid REFERENCE", "return PAYEE REASON". Two officers carry it out. 署名
 
     \b
-    Example: satoyama payout sign 1 pay --role treasurer
-             satoyama payout sign 1 "paid 20261225-001" --role auditor
+    Example: satoyama payout sign 1 pay --text
+             satoyama payout sign 1 pay --signature 0x…
     """
     from flows.work import payouts
     from registry.payouts import check_action, message
 
-    ws, project = _opened(session, project_id)
+    ws, project = opened(session, project_id)
     if only_text:
         run = payouts.payout_run(ws, project, number).run
         check_action(run, action)
@@ -314,29 +294,36 @@ def sign(
         session.result({"text": text})
         return
     if bool(role) == bool(signature):
-        raise click.UsageError("Give --role or --signature.")
-    _tell(session, payouts.sign_payout(ws, project, number, action, role=role, signature=signature))
+        raise click.UsageError(
+            "Give --signature, or --role. --signature か --role のどちらかを指定してください。"
+        )
+    _tell(session, ws, payouts.sign_payout(ws, project, number, action, role=role, signature=signature))
 
 
 @payout.command()
 @click.argument("number", type=int)
 @click.argument("target", type=click.Path(path_type=Path))
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Write it although it was written before: a bank that gets it twice pays twice.",
+)
 @project_option
 @click.pass_obj
-def file(session: Session, number: int, target: Path, project_id: str | None) -> None:
-    """Write the bank's transfer file of an approved run (全銀 総合振込). 振込データの出力
+def file(session: Session, number: int, target: Path, again: bool, project_id: str | None) -> None:
+    """Write the bank's transfer file of an approved run (全銀 総合振込), once. 振込データの出力
 
     \b
     Example: satoyama payout file 1 furikomi.txt
     """
     from flows.work import payouts
 
-    ws, project = _opened(session, project_id)
-    data = payouts.payout_file(ws, project, number)
+    ws, project = opened(session, project_id)
     target.parent.mkdir(parents=True, exist_ok=True)
+    data = payouts.payout_file(ws, project, number, again=again)
     target.write_bytes(data)
     session.tell(f"Wrote {target}: {len(data):,} bytes", f"{target} に書き出しました（{len(data):,} バイト）")
-    session.result({"file": str(target), "bytes": len(data)})
+    session.result({"file": str(target), "bytes": len(data), **warned(session, ws, project)})
 
 
 @payout.command("list")
@@ -350,61 +337,34 @@ def list_runs(session: Session, project_id: str | None) -> None:
     """
     from flows.work import payouts
 
-    ws, project = _opened(session, project_id)
+    ws, project = opened(session, project_id)
     records = payouts.payout_runs(ws, project)
     for record in records:
         _say(session, record)
     session.result({"runs": [record.to_doc() for record in records]})
 
 
-@payout.command()
-@click.option(
-    "--schedule", "proposers", multiple=True, required=True, help="Address of an officer who schedules."
-)
-@click.option(
-    "--execute", "executors", multiple=True, required=True, help="Address of an officer who executes."
-)
-@click.option("--delay-days", type=click.IntRange(1, 30), default=2, show_default=True)
-@click.pass_obj
-def treasury(
-    session: Session, proposers: tuple[str, ...], executors: tuple[str, ...], delay_days: int
-) -> None:
-    """Deploy a treasury that no one person can spend from (OpenZeppelin's timelock). 組合会計口座の配備
-
-    \b
-    Example: satoyama payout treasury --schedule 0xA1... --execute 0xB2... --delay-days 2
-    """
-    from flows.work import treasuries
-    from registry.checks import all_passed
-    from registry.deploy_treasury import DAY_S, Officers
-
-    ws = session.open()
-    deployed = treasuries.set_up_treasury(ws, Officers(proposers, executors, delay_days * DAY_S))
-    checks = treasuries.check(ws, deployed)
-    session.tell(
-        f"Treasury {deployed.address}: write it into the project as the payee's address",
-        f"会計口座 {deployed.address}: プロジェクト定義の支払先 address に記入してください",
-    )
-    for one in checks:
-        session.tell(f"  {one.status}  {one.detail_en}", f"  {one.status}  {one.detail_ja}")
-    session.result({**deployed.to_doc(), "checks": [one.to_doc() for one in checks]})
-    if not all_passed(checks):
-        raise SystemExit(REFUSED)
+for _verb in (officer, dismiss, endorse, officers, treasury):
+    payout.add_command(_verb)
 
 
-def _tell(session: Session, record: RunRecord) -> None:
+def _tell(session: Session, ws: Workspace, record: RunRecord) -> None:
     _say(session, record)
-    session.result(record.to_doc())
+    session.result({**record.to_doc(), **warned(session, ws, record.run.project_id)})
 
 
 def _say(session: Session, record: RunRecord) -> None:
     run, count = record.run, len(record.run.lines)
     signed = ", ".join(f"{action}: {name}" for action, name in record.signed) or "-"
     session.tell(
-        f"Run {run.number}, {record.state}: {run.total_yen:,} yen in {count} transfers on {run.day} (signed {signed})",
-        f"支払 {run.number}（{record.state}）: {run.day} に {count} 件 {run.total_yen:,} 円（署名 {signed}）",
+        f"Run {run.number}, {record.state}: {run.total_yen:,} yen in {count} transfers on {run.day}, dues as of block {run.read_at_block:,} (signed {signed})",
+        f"支払 {run.number}（{record.state}）: {run.day} に {count} 件 {run.total_yen:,} 円、ブロック {run.read_at_block:,} 時点の未払額による（署名 {signed}）",
     )
     for line in run.lines:
         state = record.lines[line.payee_id]
         text = f"  {line.payee_id:16s} {line.yen:>14,} yen  {line.account.bank}-{line.account.branch} {line.account.number}  {state}"
         session.tell(text, text)
+    for when, digest in record.files:
+        session.tell(
+            f"  file handed out {when}  sha256 {digest}", f"  振込データ出力 {when}  sha256 {digest}"
+        )

@@ -1,4 +1,4 @@
-"""Paying households by bank: accounts, officers, runs that two officers sign, and the file for the bank.
+"""Paying households by bank: runs that two officers sign, and the file for the bank.
 
 A run sets its yen aside in the same transaction that reads what earlier runs took, so that nothing is paid twice however many plan
 at once. A state follows from signatures on record, each checked anew when it counts.
@@ -6,7 +6,8 @@ at once. A state follows from signatures on record, each checked anew when it co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -16,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from flows.settings import Workspace
 from flows.tables import (
-    BankAccountRow,
+    PayoutFileRow,
     PayoutLineRow,
     PayoutOfficerRow,
     PayoutRunRow,
@@ -24,14 +25,16 @@ from flows.tables import (
     ProjectRow,
 )
 from flows.work import chainroom
-from flows.work.projects import definition_of_project
+from flows.work.bank_accounts import accounts_on_record
+from flows.work.payout_officers import check_both, read_register
 from flows.work.sharing import household_statements
 from registry import payouts
+from registry.officers import Officer, Register, both_duties
 from registry.payouts import PayoutRefused, PayoutRun
-from registry.zengin import BankAccount, Requester, check_account
+from registry.treasury import JST
+from registry.zengin import check_day
 
 _TAKEN = ("reserved", "paid")
-_OWN = ""
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,15 @@ class RunRecord:
     lines : mapping of payee id to state
         ``reserved``, ``paid``, ``returned`` or ``cancelled``.
     signed : tuple of (action, officer's name)
+    files : tuple of (time, SHA-256)
+        When its file was handed out, ISO 8601.
     """
 
     run: PayoutRun
     state: payouts.State
     lines: dict[str, str]
     signed: tuple[tuple[str, str], ...]
+    files: tuple[tuple[str, str], ...] = ()
 
     def to_doc(self) -> dict[str, Any]:
         """Plain document, with the digest that officers sign."""
@@ -59,93 +65,25 @@ class RunRecord:
             "state": self.state,
             "line_states": self.lines,
             "signed": signed,
+            "files": [{"given_at": when, "sha256": digest} for when, digest in self.files],
         }
-
-
-def set_bank_account(ws: Workspace, project_id: str, payee_id: str, account: BankAccount) -> BankAccount:
-    """Record where a payee without a wallet is paid; runs already planned keep the account they were planned with.
-
-    Raises
-    ------
-    PayoutRefused
-        If the payee is not paid by bank.
-    ZenginRefused
-        If no bank has such an account.
-    """
-    by_bank = [p.payee_id for p in definition_of_project(ws, project_id).payees if p.by_bank]
-    if payee_id not in by_bank:
-        raise PayoutRefused(
-            en=f'{payee_id!r} is not paid by bank. Payees with pay_by = "bank" are: {", ".join(by_bank) or "none"}.',
-            ja=f'{payee_id!r} は銀行振込の支払先ではありません。pay_by = "bank" の支払先: {"、".join(by_bank) or "なし"}',
-        )
-    checked = check_account(account, payee_id)
-    _put_account(ws, project_id, payee_id, checked.to_doc())
-    return checked
-
-
-def set_requester(ws: Workspace, project_id: str, requester: Requester) -> Requester:
-    """Record the co-op's own account, from which transfers are ordered."""
-    checked = Requester(requester.code, check_account(requester.account, "requester / 振込依頼人"))
-    _put_account(ws, project_id, _OWN, checked.to_doc())
-    return checked
-
-
-def bank_accounts(ws: Workspace, project_id: str) -> dict[str, BankAccount]:
-    """Accounts on record by payee; without the co-op's own."""
-    query = select(BankAccountRow).where(
-        BankAccountRow.project_id == project_id, BankAccountRow.payee_id != _OWN
-    )
-    with ws.catalogue.read() as session:
-        return {row.payee_id: BankAccount.from_doc(row.doc) for row in session.scalars(query)}
-
-
-def _put_account(ws: Workspace, project_id: str, payee_id: str, doc: dict[str, Any]) -> None:
-    with ws.catalogue.write() as session:
-        session.merge(
-            BankAccountRow(project_id=project_id, payee_id=payee_id, doc=doc, changed_at=ws.clock())
-        )
-
-
-def add_officer(ws: Workspace, project_id: str, name: str, *, role: str = "", address: str = "") -> str:
-    """Record an officer whose signature counts; the key is a role of the keystore (made at first use) or held elsewhere.
-
-    Returns
-    -------
-    str
-        The officer's address.
-
-    Raises
-    ------
-    PayoutRefused
-        If one person would count twice, under another name.
-    """
-    ws.catalogue.project_row(project_id)
-    account = address or str(chainroom.accounts(ws).load_or_create(role).address)
-    account = chainroom.checksum(account)
-    with ws.catalogue.write() as session:
-        officers = session.scalars(
-            select(PayoutOfficerRow).where(PayoutOfficerRow.project_id == project_id)
-        ).all()
-        for have in officers:
-            if have.address == account and have.name == name:
-                return account
-            if have.address == account or have.name == name:
-                raise PayoutRefused(
-                    en=f"An officer {have.name!r} with the key {have.address} is on record; two officers are two persons with two keys.",
-                    ja=f"役員「{have.name}」（鍵 {have.address}）は登録済みです。役員2名には別々の氏名と鍵が必要です。",
-                )
-        session.add(PayoutOfficerRow(project_id=project_id, address=account, name=name, added_at=ws.clock()))
-    return account
 
 
 def plan_payout(ws: Workspace, project_id: str, day: date) -> RunRecord:
     """Plan a run that pays every household all whole yen due to it, and set them aside.
 
+    The officers of this moment are frozen into the run: nobody added later approves it.
+
     Raises
     ------
     PayoutRefused
         If nothing is due, an account is missing, or the money has not come from the split yet.
+    ZenginRefused
+        If no bank pays on that day.
+    OfficersRefused
+        If there is no treasurer or no auditor on record.
     """
+    check_day(day, ws.clock().astimezone(JST).date())
     port = chainroom.open_port(ws)
     unit = 10 ** port.yen_decimals()
     made = household_statements(ws, project_id)
@@ -158,10 +96,13 @@ def plan_payout(ws: Workspace, project_id: str, day: date) -> RunRecord:
     with ws.catalogue.write() as session:
         # Whoever plans holds the project's row, so that two plans never count on the same money.
         session.get(ProjectRow, project_id, with_for_update=True)
-        requester, accounts = _accounts(session, project_id)
-        taken = _taken(session, project_id)
-        lines = payouts.lines_of(payouts.payable_yen(made.lines, taken, unit), accounts)
-        payouts.check_covered(book, sum(taken.values()), sum(line.yen for line in lines), unit)
+        requester, accounts = accounts_on_record(session, project_id)
+        taken, (register, _) = _taken(session, project_id), read_register(session, project_id)
+        payable = payouts.payable_yen(made.lines, taken, unit)
+        lines = payouts.lines_of(payable, accounts, _open_runs(session, project_id))
+        new_yen = sum(line.yen for line in lines)
+        payouts.check_covered(book, sum(taken.values()), new_yen, unit, port.confirmations)
+        check_both(register)
         last = session.scalar(
             select(func.max(PayoutRunRow.number)).where(PayoutRunRow.project_id == project_id)
         )
@@ -175,22 +116,12 @@ def plan_payout(ws: Workspace, project_id: str, day: date) -> RunRecord:
             read_at_block=made.statement.read_at_block,
             requester=requester,
             lines=lines,
+            officers=register.officers,
+            officers_digest=register.digest,
         )
         run.to_file()  # refused now rather than after two officers have signed
         _store(session, run, ws)
     return payout_run(ws, project_id, run.number)
-
-
-def _accounts(session: Session, project_id: str) -> tuple[Requester, dict[str, BankAccount]]:
-    rows = session.scalars(select(BankAccountRow).where(BankAccountRow.project_id == project_id)).all()
-    docs = {row.payee_id: row.doc for row in rows}
-    if _OWN not in docs:
-        raise PayoutRefused(
-            en="The co-op's own account is not on record. Run: satoyama payout bank --own --code CODE …",
-            ja="組合の振込元口座が未登録です。実行してください: satoyama payout bank --own --code 委託者コード …",
-        )
-    requester = Requester.from_doc(docs.pop(_OWN))
-    return requester, {payee: BankAccount.from_doc(doc) for payee, doc in docs.items()}
 
 
 def _taken(session: Session, project_id: str) -> dict[str, int]:
@@ -200,6 +131,15 @@ def _taken(session: Session, project_id: str) -> dict[str, int]:
         .group_by(PayoutLineRow.payee_id)
     )
     return {payee: int(yen) for payee, yen in session.execute(query)}
+
+
+def _open_runs(session: Session, project_id: str) -> dict[int, payouts.State]:
+    query = (
+        select(PayoutRunRow)
+        .where(PayoutRunRow.project_id == project_id, PayoutRunRow.state.in_(("planned", "approved")))
+        .order_by(PayoutRunRow.number)
+    )
+    return {row.number: row.state for row in session.scalars(query)}  # type: ignore[misc]  # plain text in the catalogue, a closed set here
 
 
 def _store(session: Session, run: PayoutRun, ws: Workspace) -> None:
@@ -231,7 +171,9 @@ def _store(session: Session, run: PayoutRun, ws: Workspace) -> None:
 def sign_payout(
     ws: Workspace, project_id: str, number: int, action: str, *, role: str = "", signature: str = ""
 ) -> RunRecord:
-    """Add an officer's signature of an action; the second officer's carries it out. The same signature again changes nothing.
+    """Add an officer's signature of an action; a treasurer's and an auditor's carry it out. The same signature again changes nothing.
+
+    An approval (``pay``) counts from officers who were on record when the run was planned and are now; all else from those of now.
 
     Parameters
     ----------
@@ -251,12 +193,10 @@ def sign_payout(
     officer = payouts.signer(run, action, given)
     with ws.catalogue.write() as session:
         row = _locked(session, project_id, number)
-        names = _officers(session, project_id)
-        if officer not in names:
-            raise PayoutRefused(
-                en=f"{officer} is no officer of {project_id!r}. Officers: {', '.join(names.values()) or 'none'} (satoyama payout officer).",
-                ja=f"{officer} は {project_id!r} の役員として登録されていません。登録済み: {'、'.join(names.values()) or 'なし'}",
-            )
+        register, _ = read_register(session, project_id)
+        able = _able(run, action, register)
+        if officer not in {o.address for o in able}:
+            raise _no_officer(run, action, officer, able)
         key = (project_id, number, action, officer)
         if session.get(PayoutSignatureRow, key) is None:
             lines = _lines(session, project_id, number)
@@ -272,7 +212,7 @@ def sign_payout(
                 )
             )
             session.flush()
-            if payouts.enough(_signers(session, run, action)):
+            if both_duties(_signers(session, run, action, able)):
                 _carry_out(row, lines, action, ws)
     return payout_run(ws, project_id, number)
 
@@ -313,21 +253,41 @@ def _lines(session: Session, project_id: str, number: int) -> dict[str, PayoutLi
     return {row.payee_id: row for row in session.scalars(query)}
 
 
-def _officers(session: Session, project_id: str) -> dict[str, str]:
-    query = select(PayoutOfficerRow).where(PayoutOfficerRow.project_id == project_id)
-    return {row.address: row.name for row in session.scalars(query)}
+def _able(run: PayoutRun, action: str, register: Register) -> tuple[Officer, ...]:
+    """Officers whose signature of the action counts now."""
+    if action != "pay":
+        return register.officers
+    if run.officers_digest not in register.history:
+        raise PayoutRefused(
+            en=f"Run {run.number} was planned with officers (register {run.officers_digest or 'not recorded'}) that the record no longer tells of. "
+            f"If nobody altered the record, cancel the run and plan anew: satoyama payout sign {run.number} cancel",
+            ja=f"支払 {run.number} を計画した時の役員（登録簿 {run.officers_digest or '記録なし'}）が今の記録にありません。記録の改変でなければ、"
+            f"取り消して計画し直してください: satoyama payout sign {run.number} cancel",
+        )
+    return tuple(o for o in run.officers if o in register.officers)
 
 
-def _signers(session: Session, run: PayoutRun, action: str) -> list[str]:
-    """Officers whose signature of the action, on this very run, is on record and good."""
-    officers = _officers(session, run.project_id)
+def _no_officer(run: PayoutRun, action: str, got: str, able: Iterable[Officer]) -> PayoutRefused:
+    names = ", ".join(f"{o.name} ({o.duty})" for o in able) or "-"
+    late_en = ", on record when the run was planned and now" if action == "pay" else ""
+    late_ja = "（計画時と現在の両方で登録されている役員に限ります）" if action == "pay" else ""
+    return PayoutRefused(
+        en=f"{got} is no officer of {run.project_id!r} who can sign {action!r} on run {run.number}{late_en}, or another text was signed. "
+        f"Who can: {names} (satoyama payout officers). Sign what 'payout sign … --text' prints; cancel the run if its officers are gone.",
+        ja=f"{got} は支払 {run.number} の「{action}」に署名できる {run.project_id!r} の役員ではないか、別の文に署名しています{late_ja}。"
+        f"署名できる役員: {names}（satoyama payout officers）。payout sign … --text の文に署名してください。計画時の役員がいなければ取り消してください。",
+    )
+
+
+def _signers(session: Session, run: PayoutRun, action: str, able: Iterable[Officer]) -> list[Officer]:
+    """Those of the officers whose signature of the action, on this very run, is on record and good."""
     query = select(PayoutSignatureRow).where(
         PayoutSignatureRow.project_id == run.project_id,
         PayoutSignatureRow.number == run.number,
         PayoutSignatureRow.action == action,
     )
-    found = (payouts.signer(run, action, row.signature) for row in session.scalars(query))
-    return [officer for officer in found if officer in officers]
+    found = {payouts.signer(run, action, row.signature) for row in session.scalars(query)}
+    return [officer for officer in able if officer.address in found]
 
 
 def payout_run(ws: Workspace, project_id: str, number: int) -> RunRecord:
@@ -362,30 +322,72 @@ def _record(session: Session, row: PayoutRunRow) -> RunRecord:
             en=f"The record of payout run {row.number} was altered since it was planned: its digest is not {row.digest}.",
             ja=f"支払 {row.number} の記録が計画時から変わっています（ダイジェスト {row.digest} と不一致）。",
         )
-    names = _officers(session, row.project_id)
+    names = _names(session, run)
     query = select(PayoutSignatureRow).where(
         PayoutSignatureRow.project_id == row.project_id, PayoutSignatureRow.number == row.number
     )
     signed = [(s.action, names.get(s.officer, s.officer)) for s in session.scalars(query)]
+    given = select(PayoutFileRow).where(
+        PayoutFileRow.project_id == row.project_id, PayoutFileRow.number == row.number
+    )
+    files = tuple(
+        (f.given_at.isoformat(), f.sha256) for f in session.scalars(given.order_by(PayoutFileRow.place))
+    )
     state: Any = row.state
-    return RunRecord(run, state, {p: one.state for p, one in lines.items()}, tuple(sorted(signed)))
+    return RunRecord(run, state, {p: one.state for p, one in lines.items()}, tuple(sorted(signed)), files)
 
 
-def payout_file(ws: Workspace, project_id: str, number: int) -> bytes:
-    """The transfer file of a run that two officers approved; the same bytes whenever it is asked for.
+def _names(session: Session, run: PayoutRun) -> dict[str, str]:
+    old = select(PayoutOfficerRow).where(PayoutOfficerRow.project_id == run.project_id)
+    register, _ = read_register(session, run.project_id)
+    now = {o.address: o.name for o in (*run.officers, *register.officers)}
+    return {**{row.address: row.name for row in session.scalars(old)}, **now}
+
+
+def payout_file(ws: Workspace, project_id: str, number: int, *, again: bool = False) -> bytes:
+    """Hand out the transfer file of a run that two officers approved, and record that; the same bytes every time.
+
+    Parameters
+    ----------
+    again : bool
+        Hand it out although it was before, or the run is paid: a bank that gets it twice pays twice.
 
     Raises
     ------
     PayoutRefused
-        If it is not approved, or was cancelled.
+        If it is not approved, was cancelled, or was handed out before.
     """
-    record = payout_run(ws, project_id, number)
-    with ws.catalogue.read() as session:
-        approved = payouts.enough(_signers(session, record.run, "pay"))
-    if record.state not in ("approved", "paid") or not approved:
-        raise PayoutRefused(
-            en=f"Payout run {number} is {record.state}; the bank's file is given out when two officers have signed 'pay' "
-            f"(satoyama payout sign {number} pay --role ROLE).",
-            ja=f"支払 {number} の状態は {record.state} です。振込データは役員2名が pay に署名した後に出力できます。",
+    with ws.catalogue.write() as session:
+        record = _record(session, _locked(session, project_id, number))
+        approved = both_duties(_signers(session, record.run, "pay", record.run.officers))
+        if record.state not in ("approved", "paid") or not approved:
+            raise PayoutRefused(
+                en=f"Payout run {number} is {record.state}; the bank's file is given out when two officers, a treasurer and an auditor, have signed 'pay' "
+                f"(satoyama payout sign {number} pay).",
+                ja=f"支払 {number} の状態は {record.state} です。振込データは役員2名（会計と監事）が pay に署名した後に出力できます（satoyama payout sign {number} pay）。",
+            )
+        if not again and (record.files or record.state == "paid"):
+            raise _given_before(record)
+        data = record.run.to_file()
+        session.add(
+            PayoutFileRow(
+                project_id=project_id,
+                number=number,
+                place=len(record.files) + 1,
+                sha256=hashlib.sha256(data).hexdigest(),
+                size_bytes=len(data),
+                given_at=ws.clock(),
+            )
         )
-    return record.run.to_file()
+    return data
+
+
+def _given_before(record: RunRecord) -> PayoutRefused:
+    number, state = record.run.number, record.state
+    times = ", ".join(when for when, _ in record.files) or "-"
+    return PayoutRefused(
+        en=f"The file of run {number} ({state}) was handed out before ({times}); a bank that gets it twice pays twice. "
+        f"If the bank has not got it, give --again: satoyama payout file {number} FILE --again",
+        ja=f"支払 {number}（{state}）の振込データは出力済みです（{times}）。銀行に二度渡すと二重に振り込まれます。"
+        f"銀行に渡っていないことを確かめた場合だけ --again を付けてください: satoyama payout file {number} FILE --again",
+    )

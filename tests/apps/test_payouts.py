@@ -6,11 +6,13 @@ import csv
 import json
 import subprocess
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from eth_account import Account
+from eth_account.messages import encode_defunct
 
 from apps.cli import main
 from apps.households import HouseholdSheet, household_sheet, render_household
@@ -23,12 +25,14 @@ from registry.claimstruct import project_key
 from registry.events import Deposited, SharesSet
 from registry.households import break_down
 from registry.shares import Member, measured_table
-from registry.treasury import make_statement
+from registry.treasury import JST, make_statement
+from registry.zengin import next_weekday
 from tests.apps.samples import PLAN, PROJECT, sample_change
 from tests.apps.workspaces import definition
 from tests.conftest import need
 
 YEN = 10**6
+DAY = next_weekday(datetime.now(JST).date() + timedelta(days=14)).isoformat()
 PAYEES = (
     Payee("treasury", "Owase co-op treasury", "尾鷲森林組合 会計", 500_000),
     Payee("owner-a", "Owner A", "所有者A 山田花子", 333_333, plots=("P1", "P2"), pay_by="bank"),
@@ -60,6 +64,56 @@ def run(ws: Workspace, *arguments: object, status: int = 0) -> dict:
     return json.loads(result.output)
 
 
+OWN = ("--bank", "0155", "--branch", "123", "--number", "1", "--holder", "オワセシンリン")
+
+
+def test_officers_with_keys_elsewhere_are_added_and_dismissed_by_texts_they_sign(ws: Workspace) -> None:
+    people = {n: Account.create() for n in ("会計 田中", "監事 佐藤", "監事 鈴木")}
+
+    def sign(name: str) -> dict:
+        text = run(ws, "endorse", "--text")["text"]
+        signature = "0x" + people[name].sign_message(encode_defunct(text=text)).signature.hex()
+        return run(ws, "endorse", "--signature", signature)
+
+    for name, duty in zip(people, ("treasurer", "auditor", "auditor"), strict=True):
+        made = run(ws, "officer", name, "--duty", duty, "--address", people[name].address)
+        assert made["done"] == (name != "監事 鈴木") and "warning" not in made
+    assert run(ws, "officers")["waiting"]["officer"]["name"] == "監事 鈴木"
+    assert not sign("会計 田中")["done"] and sign("監事 佐藤")["done"]
+    assert not run(ws, "dismiss", "監事 佐藤")["done"]
+    assert sign("監事 鈴木")["signed"] == ["監事 鈴木"] and sign("会計 田中")["done"]
+    doc = run(ws, "officers")
+    assert [o["name"] for o in doc["officers"]] == ["会計 田中", "監事 鈴木"] and doc["digest"].startswith(
+        "sha256:"
+    )
+    wrong = people["監事 佐藤"].address.swapcase().replace("X", "x")
+    assert (
+        "checksum"
+        in run(ws, "officer", "誰か", "--duty", "auditor", "--address", wrong, status=1)["error"]["en"]
+    )
+
+
+def test_both_officers_keys_in_one_keystore_are_warned_of_in_both_languages(ws: Workspace) -> None:
+    assert "warning" not in run(ws, "officer", "会計 田中", "--role", "treasurer")
+    warning = run(ws, "officer", "監事 佐藤", "--role", "auditor")["warning"]
+    assert "two signatures prove nothing" in warning["en"] and "二者承認になりません" in warning["ja"]
+    people = CliRunner().invoke(main, ["-w", str(ws.root), "payout", "officers"])
+    assert (
+        "WARNING" in people.output
+        and "警告" in people.output
+        and "write it into the minutes" in people.output
+    )
+
+
+def test_wrong_codes_days_and_periods_are_refused_where_they_are_given(ws: Workspace) -> None:
+    assert "'abc'" in run(ws, "bank", "--own", "--code", "abc", *OWN, status=1)["error"]["en"]
+    run(ws, "bank", "--own", "--code", "１２", *OWN)
+    assert "month and day only" in run(ws, "plan", "--day", "2020-01-06", status=1)["error"]["en"]
+    period = ("--from", "2026-04-02", "--to", "2026-04-01")
+    error = run(ws, "statement", *period, status=1)["error"]
+    assert "--from" in error["en"] and "2026-04-02T00:00:00+09:00" in error["ja"]
+
+
 def test_a_treasurer_pays_two_households_by_bank_from_the_command_line(ws: Workspace, tmp_path: Path) -> None:
     run(
         ws,
@@ -78,11 +132,11 @@ def test_a_treasurer_pays_two_households_by_bank_from_the_command_line(ws: Works
     )
     a = ("--bank", "0155", "--branch", "101", "--number", "1234567", "--holder", "ヤマダ ハナコ")
     run(ws, "bank", "owner-a", *a)
-    assert "owner-b" in run(ws, "plan", "--day", "2026-12-25", status=1)["error"]["en"]
+    assert "owner-b" in run(ws, "plan", "--day", DAY, status=1)["error"]["en"]
     run(ws, "bank", "owner-b", "--bank", "9900", "--branch", "058", "--number", "55", "--holder", "ｽｽﾞｷ ｲﾁﾛｰ")
     for name, role in (("会計 田中", "treasurer"), ("監事 佐藤", "auditor")):
         run(ws, "officer", name, "--role", role)
-    planned = run(ws, "plan", "--day", "2026-12-25")
+    planned = run(ws, "plan", "--day", DAY)
     assert [(p["payee_id"], p["yen"]) for p in planned["lines"]] == [
         ("owner-a", 900_001 * 333_333 // 10**6),
         ("owner-b", 900_001 * 166_667 // 10**6),
@@ -93,10 +147,13 @@ def test_a_treasurer_pays_two_households_by_bank_from_the_command_line(ws: Works
     assert "two officers" in run(ws, "file", 1, target, status=1)["error"]["en"]
     assert run(ws, "sign", 1, "pay", "--role", "auditor")["state"] == "approved"
     assert run(ws, "file", 1, target)["bytes"] == 5 * 122 == target.stat().st_size
+    target.unlink()
+    assert "--again" in run(ws, "file", 1, target, status=1)["error"]["ja"] and not target.exists()
+    assert run(ws, "file", 1, target, "--again")["bytes"] == target.stat().st_size
     for role in ("treasurer", "auditor"):
         run(ws, "sign", 1, "paid 20261225-1", "--role", role)
     (record,) = run(ws, "list")["runs"]
-    assert record["state"] == "paid" and len(record["signed"]) == 4
+    assert record["state"] == "paid" and len(record["signed"]) == 4 and len(record["files"]) == 2
 
 
 def test_statements_come_as_csv_and_one_paper_per_household(ws: Workspace, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,16 +20,19 @@ from flows import work
 from flows.definition import DefinitionError, Payee, definition_of, read_definition
 from flows.settings import Workspace
 from flows.tables import PayoutLineRow, PayoutRunRow, ProjectRow
-from flows.work import payouts, sharing
+from flows.work import bank_accounts, payout_officers, payouts, sharing
 from registry.claimstruct import project_key
 from registry.households import BreakdownMismatch
+from registry.officers import OfficersRefused
 from registry.payouts import PayoutRefused, message
-from registry.zengin import BankAccount, Requester, ZenginRefused
+from registry.treasury import JST
+from registry.zengin import BankAccount, Requester, ZenginRefused, next_weekday
 from tests.apps.samples import PLAN
 from tests.flows.conftest import PROJECT
 
 YEN = 10**6
-DAY = date(2026, 12, 25)
+TODAY = datetime.now(JST).date()
+DAY = next_weekday(TODAY + timedelta(days=14))
 PAYEES = (
     Payee("treasury", "Co-op treasury", "組合会計", 500_000),
     Payee("owner-a", "Owner A", "所有者A", 168_313, plots=("P1", "P2", "P5"), pay_by="bank"),
@@ -52,11 +56,11 @@ def ws(approved_ws: Workspace) -> Workspace:
     with approved_ws.catalogue.write() as session:
         session.execute(update(ProjectRow).values(settings=definition.settings_doc()))
     assert work.definition_of_project(approved_ws, PROJECT) == definition
-    payouts.set_requester(approved_ws, PROJECT, OWN)
+    bank_accounts.set_requester(approved_ws, PROJECT, OWN)
     for payee, account in ACCOUNTS.items():
-        payouts.set_bank_account(approved_ws, PROJECT, payee, account)
-    payouts.add_officer(approved_ws, PROJECT, "会計 田中", role="treasurer")
-    payouts.add_officer(approved_ws, PROJECT, "監事 佐藤", role="auditor")
+        bank_accounts.set_bank_account(approved_ws, PROJECT, payee, account)
+    payout_officers.add_officer(approved_ws, PROJECT, "会計 田中", "treasurer", role="treasurer")
+    payout_officers.add_officer(approved_ws, PROJECT, "監事 佐藤", "auditor", role="auditor")
     return approved_ws
 
 
@@ -65,6 +69,11 @@ def earn(ws: Workspace, yen: int, *, extra_units: int = 1) -> None:
     amount = yen * YEN + extra_units
     port.mint_yen(keys.load("admin"), keys.load("buyer").address, amount)
     port.deposit(keys.load("buyer"), project_key(PROJECT), amount)
+
+
+def endorsed(ws: Workspace) -> payout_officers.ChangeRecord:
+    payout_officers.sign_change(ws, PROJECT, role="treasurer")
+    return payout_officers.sign_change(ws, PROJECT, role="auditor")
 
 
 def approve(ws: Workspace, number: int, action: str) -> payouts.RunRecord:
@@ -136,8 +145,9 @@ def test_whole_yen_go_out_once_and_fractions_stay_due(ws: Workspace) -> None:
     assert {one.payee_id: one.yen for one in run.lines} == {
         p: before.line(p).due // YEN for p in ("owner-a", "owner-b")
     }
-    with pytest.raises(PayoutRefused, match="no whole yen"):
+    with pytest.raises(PayoutRefused, match=r"no whole yen .* run 1 \(planned\)") as refused:
         payouts.plan_payout(ws, PROJECT, DAY)
+    assert "支払 1（planned）" in refused.value.ja
     assert approve(ws, 1, "pay").state == "approved"
     record = approve(ws, 1, "paid 振込受付 20261225-001")
     assert record.state == "paid" and set(record.lines.values()) == {"paid"}
@@ -166,18 +176,66 @@ def test_the_bank_gets_a_file_only_after_two_officers_signed(ws: Workspace) -> N
     assert payouts.sign_payout(ws, PROJECT, 1, "pay", role="auditor").state == "approved"
     data = payouts.payout_file(ws, PROJECT, 1)
     header, first, second, trailer, end, _ = data.split(b"\r\n")
-    assert header[54:58] == b"1225" and first[:8] == b"20155   " and second[:5] == b"29900"
+    assert header[54:58] == f"{DAY:%m%d}".encode() and first[:8] == b"20155   " and second[:5] == b"29900"
     assert "ﾔﾏﾀﾞ ﾊﾅｺ".encode("cp932") in first and int(trailer[7:19]) == run.total_yen and end[:1] == b"9"
-    assert payouts.payout_file(ws, PROJECT, 1) == data
+    assert payouts.payout_file(ws, PROJECT, 1, again=True) == data
+
+
+def test_a_file_is_handed_out_once_and_every_time_is_on_record(ws: Workspace) -> None:
+    payouts.plan_payout(earned_and_settled(ws), PROJECT, DAY)
+    approve(ws, 1, "pay")
+    assert payouts.payout_run(ws, PROJECT, 1).files == ()
+    data = payouts.payout_file(ws, PROJECT, 1)
+    for state in ("approved", "paid"):
+        with pytest.raises(PayoutRefused, match=rf"{state}.*handed out before.*--again") as refused:
+            payouts.payout_file(ws, PROJECT, 1)
+        assert "二重に振り込まれます" in refused.value.ja
+        if state == "approved":
+            approve(ws, 1, "paid X1")
+    assert payouts.payout_file(ws, PROJECT, 1, again=True) == data
+    files = payouts.payout_run(ws, PROJECT, 1).files
+    assert [digest for _, digest in files] == [hashlib.sha256(data).hexdigest()] * 2
+    assert files[0][0] in str(refused.value.en) and files[0][0] < files[1][0]
+
+
+def test_the_file_of_a_paid_run_that_was_never_handed_out_here_is_refused_too(ws: Workspace) -> None:
+    payouts.plan_payout(earned_and_settled(ws), PROJECT, DAY)
+    approve(ws, 1, "pay")
+    approve(ws, 1, "paid X1")
+    with pytest.raises(PayoutRefused, match="--again"):
+        payouts.payout_file(ws, PROJECT, 1)
+
+
+@pytest.mark.parametrize(
+    ("day", "says"),
+    [
+        (TODAY - timedelta(days=1), "month and day only"),
+        (TODAY + timedelta(days=365), "month and day only"),
+        (TODAY + timedelta(days=12 - TODAY.weekday()), "Saturday.*next weekday"),
+    ],
+)
+def test_a_day_on_which_no_bank_pays_is_refused_before_anything_is_set_aside(
+    ws: Workspace, day: date, says: str
+) -> None:
+    with pytest.raises(ZenginRefused, match=says):
+        payouts.plan_payout(earned_and_settled(ws), PROJECT, day)
+    assert payouts.payout_runs(ws, PROJECT) == []
+
+
+def test_a_requesters_code_that_is_none_is_refused_at_once(ws: Workspace) -> None:
+    with pytest.raises(ZenginRefused, match="'abc'"):
+        bank_accounts.set_requester(ws, PROJECT, replace(OWN, code="abc"))
 
 
 def test_only_officers_count_and_a_signature_is_good_for_one_run_and_action(ws: Workspace) -> None:
+    outside = Account.create()
+    payout_officers.add_officer(ws, PROJECT, "理事 鈴木", "treasurer", address=outside.address.lower())
+    endorsed(ws)
     payouts.plan_payout(earned_and_settled(ws), PROJECT, DAY)
     with pytest.raises(PayoutRefused, match="no officer"):
         payouts.sign_payout(ws, PROJECT, 1, "pay", role="seller")
     run = payouts.payout_run(ws, PROJECT, 1).run
-    outside = Account.create()
-    payouts.add_officer(ws, PROJECT, "理事 鈴木", address=outside.address.lower())
+    assert [o.name for o in run.officers] == ["会計 田中", "監事 佐藤", "理事 鈴木"]
     for other in (message(run, "cancel"), message(replace(run, number=2), "pay")):
         signature = "0x" + outside.sign_message(encode_defunct(text=other)).signature.hex()
         with pytest.raises(PayoutRefused, match="no officer"):
@@ -186,13 +244,14 @@ def test_only_officers_count_and_a_signature_is_good_for_one_run_and_action(ws: 
         payouts.sign_payout(ws, PROJECT, 1, "pay", signature="0x1234")
     good = "0x" + outside.sign_message(encode_defunct(text=message(run, "pay"))).signature.hex()
     payouts.sign_payout(ws, PROJECT, 1, "pay", signature=good)
+    assert payouts.sign_payout(ws, PROJECT, 1, "pay", role="treasurer").state == "planned", "no auditor yet"
     assert payouts.sign_payout(ws, PROJECT, 1, "pay", role="auditor").state == "approved"
 
 
 def test_one_person_cannot_be_two_officers(ws: Workspace) -> None:
     for again in ({"name": "別名", "role": "treasurer"}, {"name": "会計 田中", "role": "third"}):
-        with pytest.raises(PayoutRefused, match="two persons"):
-            payouts.add_officer(ws, PROJECT, **again)
+        with pytest.raises(OfficersRefused, match="two persons"):
+            payout_officers.add_officer(ws, PROJECT, duty="auditor", **again)
 
 
 @pytest.mark.parametrize(
@@ -249,11 +308,11 @@ def bare_ws(tmp_path: Path, catalogue_url: str, demo_files: DemoFiles) -> Worksp
     work.store_plan(made, PLAN)
     work.set_up_chain(made)
     work.register_on_chain(made, PROJECT)
-    payouts.set_requester(made, PROJECT, OWN)
+    bank_accounts.set_requester(made, PROJECT, OWN)
     for payee, account in ACCOUNTS.items():
-        payouts.set_bank_account(made, PROJECT, payee, account)
-    payouts.add_officer(made, PROJECT, "会計 田中", role="treasurer")
-    payouts.add_officer(made, PROJECT, "監事 佐藤", role="auditor")
+        bank_accounts.set_bank_account(made, PROJECT, payee, account)
+    payout_officers.add_officer(made, PROJECT, "会計 田中", "treasurer", role="treasurer")
+    payout_officers.add_officer(made, PROJECT, "監事 佐藤", "auditor", role="auditor")
     earn(made, 1_000_000)
     work.settle(made, PROJECT)
     return made
@@ -268,7 +327,7 @@ from registry.payouts import PayoutRefused
 ws, project, what = Workspace.open(sys.argv[1]), sys.argv[2], sys.argv[3]
 try:
     if what == "plan":
-        payouts.plan_payout(ws, project, date(2026, 12, 25))
+        payouts.plan_payout(ws, project, date.fromisoformat(sys.argv[4]))
     else:
         payouts.sign_payout(ws, project, 1, "pay", role=what)
     print("done")
@@ -279,7 +338,7 @@ except PayoutRefused:
 
 def at_once(ws: Workspace, *whats: str) -> list[str]:
     def one(what: str) -> str:
-        command = [sys.executable, "-c", AT_ONCE, str(ws.root), PROJECT, what]
+        command = [sys.executable, "-c", AT_ONCE, str(ws.root), PROJECT, what, DAY.isoformat()]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     with ThreadPoolExecutor(len(whats)) as pool:
@@ -319,9 +378,11 @@ def test_a_state_without_signatures_gives_no_file(ws: Workspace) -> None:
 
 def test_accounts_are_checked_when_they_are_recorded(ws: Workspace) -> None:
     with pytest.raises(PayoutRefused, match="owner-a, owner-b"):
-        payouts.set_bank_account(ws, PROJECT, "owner-c", ACCOUNTS["owner-a"])
+        bank_accounts.set_bank_account(ws, PROJECT, "owner-c", ACCOUNTS["owner-a"])
     with pytest.raises(ZenginRefused, match="katakana"):
-        payouts.set_bank_account(ws, PROJECT, "owner-a", replace(ACCOUNTS["owner-a"], holder="山田 花子"))
+        bank_accounts.set_bank_account(
+            ws, PROJECT, "owner-a", replace(ACCOUNTS["owner-a"], holder="山田 花子")
+        )
 
 
 def test_shares_set_past_the_program_stop_the_statement_by_household(ws: Workspace) -> None:

@@ -20,11 +20,12 @@ from flows import work
 from flows.definition import DefinitionError, Payee, definition_of, read_definition
 from flows.settings import Workspace
 from flows.tables import PayoutLineRow, PayoutRunRow, ProjectRow
-from flows.work import bank_accounts, payout_officers, payouts, sharing
+from flows.work import bank_accounts, chainroom, payout_officers, payouts, sharing
 from registry.claimstruct import project_key
 from registry.households import BreakdownMismatch
 from registry.officers import OfficersRefused
 from registry.payouts import PayoutRefused, message
+from registry.port import ChainPort
 from registry.treasury import JST
 from registry.zengin import BankAccount, Requester, ZenginRefused, next_weekday
 from tests.apps.samples import PLAN
@@ -163,6 +164,41 @@ def test_whole_yen_go_out_once_and_fractions_stay_due(ws: Workspace) -> None:
     work.settle(ws, PROJECT)
     second = payouts.plan_payout(ws, PROJECT, DAY).run
     assert second.number == 2 and 0 < second.total_yen < run.total_yen
+
+
+def test_with_12_confirmations_money_that_is_not_12_blocks_deep_is_neither_stated_nor_paid(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sharing.share_out(ws, PROJECT)
+    work.settle(ws, PROJECT)
+    admin, opened = work.accounts(ws).load("admin"), chainroom.open_port
+
+    def deep(where: Workspace) -> ChainPort:
+        port = opened(where)
+        port.confirmations = 12
+        return port
+
+    def mine(blocks: int) -> None:
+        for _ in range(blocks):
+            opened(ws).mint_yen(admin, admin.address, 1)
+
+    mine(12)
+    earn(ws, 1_000_000)
+    monkeypatch.setattr(chainroom, "open_port", deep)
+    assert sharing.household_statements(ws, PROJECT).statement.revenue_total == 0
+    with pytest.raises(PayoutRefused, match="no whole yen"):
+        payouts.plan_payout(ws, PROJECT, DAY)
+    mine(11)
+    port, key = opened(ws), project_key(PROJECT)
+    book = sharing.household_statements(ws, PROJECT).banks[0]
+    assert book.claimable > 0
+    port.claim_for(admin, key, book.address)
+    with pytest.raises(PayoutRefused, match="12 blocks deep") as refused:
+        payouts.plan_payout(ws, PROJECT, DAY)
+    assert "確認ブロック数 12" in refused.value.ja
+    mine(11)
+    run = payouts.plan_payout(ws, PROJECT, DAY).run
+    assert run.total_yen > 0 and run.read_at_block == opened(ws).head()[0] - 11
 
 
 def test_the_bank_gets_a_file_only_after_two_officers_signed(ws: Workspace) -> None:

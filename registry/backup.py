@@ -10,11 +10,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from eth.exceptions import HeaderNotFound
-from eth_utils.crypto import keccak
-
 from registry.embedded import EmbeddedChain
-from registry.evmdb import ChainFileError, exclusive, lock_path
+from registry.embeddeddamage import telling_damage
+from registry.embeddedwhole import fault
+from registry.evmdb import ChainFileError, damaged, exclusive, lock_path
 
 
 @dataclass(frozen=True)
@@ -29,56 +28,37 @@ class ChainSummary:
     head_time: int
 
 
-def summary(path: Path) -> ChainSummary:
-    """Read a chain file from end to end.
+def summary(path: Path, named: Path | None = None) -> ChainSummary:
+    """Read a chain file from end to end (`registry.embeddedwhole`).
+
+    Parameters
+    ----------
+    named : Path, optional
+        The file that errors name, where `path` is only a copy of it.
 
     Raises
     ------
     ChainFileError
-        If it is missing, damaged, of another format, or its blocks, index and state do not fit together.
+        If it is missing, damaged, of another format, or its blocks, index, receipts and states do not fit together.
     """
-    chain = EmbeddedChain(path)
     try:
-        broken = _fault(chain)
-        if broken:
-            raise _damaged(path, broken)
-        first, last = chain.header(0), chain.head()
-        return ChainSummary(
-            path, chain.chain_id, _hex(first.hash), last.block_number, _hex(last.hash), last.timestamp
-        )
-    except sqlite3.DatabaseError as error:
-        raise _damaged(path, str(error)) from error
-    finally:
-        chain.close()
-
-
-def _fault(chain: EmbeddedChain) -> str | None:
-    found = [row[0] for row in chain.store.run("PRAGMA integrity_check").fetchall()]
-    if found != ["ok"]:
-        return f"SQLite: {found[0]}"
-    # First of all: what is not what its hash says cannot be decoded either.
-    for key, value in chain.store.run("SELECT key, value FROM kv WHERE length(key) = 32"):
-        if keccak(value) != key:
-            return f"the node 0x{bytes(key).hex()} is not what its hash says"
-    parent = None
-    for number, block_hash in chain.store.run("SELECT number, hash FROM block ORDER BY number").fetchall():
-        try:
-            header = chain.header(number)
-        except (KeyError, HeaderNotFound):
-            return f"block {number} has no header"
-        if _hex(header.hash) != block_hash:
-            return f"block {number} is indexed as {block_hash}"
-        if parent is not None and header.parent_hash != parent:
-            return f"block {number} does not follow the one before it"
-        parent = header.hash
-    if chain.head().hash != parent:
-        return "the head is not the last block"
-    try:
-        # The state's root node must be there; a missing one shows at the first read.
-        chain.balance(b"\x00" * 20)
-    except KeyError:
-        return "the state of the last block is missing"
-    return None
+        with telling_damage(path):
+            chain = EmbeddedChain(path)
+            try:
+                broken = fault(chain)
+                first, last = (chain.header(0), chain.head()) if broken is None else (None, None)
+            finally:
+                chain.close()
+        if first is None or last is None:
+            raise damaged(path, str(broken))
+    except ChainFileError as error:
+        if named is None:
+            raise
+        raise ChainFileError(
+            en=error.en.replace(str(path), str(named)), ja=error.ja.replace(str(path), str(named))
+        ) from error
+    head, when = last.block_number, last.timestamp
+    return ChainSummary(path, chain.chain_id, _hex(first.hash), head, _hex(last.hash), when)
 
 
 def backup(path: Path, target: Path) -> ChainSummary:
@@ -102,9 +82,13 @@ def backup(path: Path, target: Path) -> ChainSummary:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as folder:
         copy = Path(folder) / "chain.sqlite"
-        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as made:
+        with (
+            telling_damage(path),
+            closing(sqlite3.connect(path)) as source,
+            closing(sqlite3.connect(copy)) as made,
+        ):
             source.backup(made)
-        found = summary(copy)
+        found = summary(copy, path)
         with closing(sqlite3.connect(copy)) as made:
             # One file, with nothing left beside it.
             made.execute("PRAGMA journal_mode = DELETE")
@@ -136,11 +120,15 @@ def restore(source: Path, path: Path, *, replace: bool = False) -> ChainSummary:
         copy = Path(folder) / "chain.sqlite"
         # The backup itself may lie on a medium that cannot be written, which SQLite's log would need.
         shutil.copyfile(source, copy)
-        found = summary(copy)
+        found = summary(copy, source)
         with exclusive(lock_path(path)):
             if path.is_file() and not replace:
                 _refuse_to_forget(path, copy, found, source)
-            with closing(sqlite3.connect(copy)) as whole, closing(sqlite3.connect(path)) as here:
+            with (
+                telling_damage(path),
+                closing(sqlite3.connect(copy)) as whole,
+                closing(sqlite3.connect(path)) as here,
+            ):
                 whole.backup(here)
     return ChainSummary(**{**found.__dict__, "path": path})
 
@@ -153,21 +141,14 @@ def _refuse_to_forget(path: Path, copy: Path, found: ChainSummary, source: Path)
         return
     if here.genesis_hash != found.genesis_hash:
         raise ChainFileError(
-            en=f"{source} is a backup of another chain than the one at {path}. Restore it elsewhere, or say that it is to replace this one.",
-            ja=f"{source} は {path} とは別のチェーンのバックアップです。別の場所に復元するか、置き換えを明示してください。",
+            en=f"{source} is a backup of another chain than the one at {path}. Restore it elsewhere, or say that it is to replace this one: --replace",
+            ja=f"{source} は {path} とは別のチェーンのバックアップです。別の場所に復元するか、置き換える場合は --replace を付けてください。",
         )
     raise ChainFileError(
         en=f"The chain at {path} stands at block {here.head}, the backup {source} at {found.head}: what came since would be "
-        "forgotten, sales and payouts included. Say that it is to be replaced if that is meant.",
+        "forgotten, sales and payouts included. If that is meant, say so: --replace",
         ja=f"{path} のチェーンはブロック {here.head}、バックアップ {source} は {found.head} です。復元すると、販売や支払を含む"
-        "その後の記録が失われます。意図したものであれば、置き換えを明示してください。",
-    )
-
-
-def _damaged(path: Path, why: str) -> ChainFileError:
-    return ChainFileError(
-        en=f"The chain file {path} is damaged ({why}). Restore a backup.",
-        ja=f"チェーンのファイル {path} が壊れています({why})。バックアップから復元してください。",
+        "その後の記録が失われます。意図したものであれば --replace を付けてください。",
     )
 
 

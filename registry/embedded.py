@@ -9,32 +9,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import rlp
-from eth.abc import ComputationAPI, StateAPI
+from eth.abc import StateAPI
 from eth.chains.base import Chain
-from eth.constants import CREATE_CONTRACT_ADDRESS, POST_MERGE_DIFFICULTY, POST_MERGE_NONCE
+from eth.constants import POST_MERGE_DIFFICULTY, POST_MERGE_NONCE
 from eth.db.atomic import AtomicDB
-from eth.exceptions import HeaderNotFound, PyEVMError, Revert, VMError
+from eth.exceptions import HeaderNotFound, PyEVMError, VMError
 from eth.vm.chain_context import ChainContext
 from eth.vm.forks.cancun import CancunVM
-from eth.vm.message import Message
-from eth.vm.spoof import SpoofTransaction
 from eth_keys.exceptions import BadSignature
 from eth_typing import Address, BlockNumber
 from eth_utils.address import to_canonical_address
 from eth_utils.exceptions import ValidationError
 from rlp.exceptions import RLPException
 
+from registry.embeddeddamage import telling_damage
+from registry.embeddedrun import (
+    BLOCK_GAS_LIMIT,
+    Call,
+    ExecutionFailed,
+    depth,
+    raise_if_failed,
+    run_message,
+    run_spoofed,
+)
 from registry.evmdb import FORMAT_VERSION, ChainFileError, ChainStore
-from registry.evmdocs import Header, Transaction, block_doc, receipt_doc, transaction_doc
+from registry.evmdocs import Header, Receipt, Transaction, block_doc, receipt_doc, transaction_doc
 
 EMBEDDED_CHAIN_ID = 7_074_231
-BLOCK_GAS_LIMIT = 30_000_000
 _ESTIMATE_MARGIN_PERCENT = 15
 _DEPTH_WITHIN_MARGIN = 8
 _ZERO_ADDRESS = b"\x00" * 20
@@ -61,25 +67,6 @@ class TransactionRejected(ValueError):
     """The transaction cannot enter a block (nonce, funds, chain id, encoding)."""
 
 
-class ExecutionFailed(ValueError):
-    """A call ended without a result; `data` holds the revert data, empty for other halts."""
-
-    def __init__(self, message: str, data: bytes) -> None:
-        super().__init__(message)
-        self.data = data
-
-
-@dataclass(frozen=True)
-class Call:
-    """A message to simulate. `to` None creates a contract; `value` in wei."""
-
-    to: bytes | None
-    data: bytes = b""
-    sender: bytes = _ZERO_ADDRESS
-    value: int = 0
-    gas: int | None = None
-
-
 class _CancunChain(Chain):
     """Cancun rules from genesis on, with the gas limit held constant."""
 
@@ -100,12 +87,15 @@ class EmbeddedChain:
 
     def __init__(self, path: Path, *, clock: Callable[[], int] = wall_clock) -> None:
         self._store = ChainStore(path)
-        if not self._store.is_laid_out() or self._store.head_number() is None:
+        with telling_damage(path):
+            finished = self._store.is_laid_out() and self._store.head_number() is not None
+        if not finished:
             raise ChainFileError(
                 en=f"The chain file {path} was never finished. Create the chain again.",
                 ja=f"チェーンのファイル {path} は作成が完了していません。もう一度作成してください。",
             )
-        self._bind(clock)
+        with telling_damage(path):
+            self._bind(clock)
 
     def _bind(self, clock: Callable[[], int]) -> None:
         self.clock = clock
@@ -159,6 +149,14 @@ class EmbeddedChain:
             return self._chain.get_canonical_block_header_by_number(BlockNumber(number))
         except HeaderNotFound as error:
             raise KeyError(f"no block {number}") from error
+
+    def transactions(self, number: int) -> tuple[Transaction, ...]:
+        """Transactions that the header of block `number` commits to."""
+        return tuple(self._chain.get_canonical_block_by_number(BlockNumber(number)).transactions)
+
+    def receipts(self, header: Header) -> tuple[Receipt, ...]:
+        """Receipts that a header commits to."""
+        return tuple(self._chain.chaindb.get_receipts(header, CancunVM.get_receipt_builder()))
 
     def pending_header(self) -> Header:
         """Header the next block would have if it were mined now."""
@@ -221,13 +219,13 @@ class EmbeddedChain:
             state = self._view(block, pending_time=pending_time)
             snapshot = state.snapshot()
             try:
-                computation = _run_message(state, call)
+                computation = run_message(state, call)
             except VMError as error:
                 # What ends a message before any code runs, e.g. a value its sender does not have.
                 raise ExecutionFailed(f"{type(error).__name__}: {error}", b"") from error
             finally:
                 state.revert(snapshot)
-        _raise_if_failed(computation)
+        raise_if_failed(computation)
         return bytes(computation.output)
 
     def estimate_gas(self, call: Call) -> int:
@@ -239,12 +237,12 @@ class EmbeddedChain:
         """
         with self._store.lock:
             state = self._view(None, pending_time=True)
-            full = _run_spoofed(state, call, BLOCK_GAS_LIMIT)
-            _raise_if_failed(full)
+            full = run_spoofed(state, call, BLOCK_GAS_LIMIT)
+            raise_if_failed(full)
             spent = BLOCK_GAS_LIMIT - int(full.get_gas_remaining())
             limit = min(BLOCK_GAS_LIMIT, spent * (100 + _ESTIMATE_MARGIN_PERCENT) // 100 + 5_000)
-            deep = _depth(full) > _DEPTH_WITHIN_MARGIN
-            while deep and limit < BLOCK_GAS_LIMIT and _run_spoofed(state, call, limit).is_error:
+            deep = depth(full) > _DEPTH_WITHIN_MARGIN
+            while deep and limit < BLOCK_GAS_LIMIT and run_spoofed(state, call, limit).is_error:
                 limit = limit + (BLOCK_GAS_LIMIT - limit + 1) // 2
             return limit
 
@@ -344,63 +342,3 @@ def _program_version() -> str:
     except PackageNotFoundError:
         # Run from a folder of sources that was never installed.
         return "?"
-
-
-def _run_message(state: StateAPI, call: Call) -> ComputationAPI:
-    context = state.get_transaction_context_class()(gas_price=0, origin=Address(call.sender))
-    gas = BLOCK_GAS_LIMIT if call.gas is None else min(call.gas, BLOCK_GAS_LIMIT)
-    if call.to is None:
-        message = Message(
-            gas=gas,
-            to=CREATE_CONTRACT_ADDRESS,
-            sender=Address(call.sender),
-            value=call.value,
-            data=b"",
-            code=call.data,
-            create_address=Address(b"\xff" * 20),
-        )
-        return state.computation_class.apply_create_message(state, message, context)
-    message = Message(
-        gas=gas,
-        to=Address(call.to),
-        sender=Address(call.sender),
-        value=call.value,
-        data=call.data,
-        code=state.get_code(Address(call.to)),
-    )
-    return state.computation_class.apply_message(state, message, context)
-
-
-def _run_spoofed(state: StateAPI, call: Call, gas: int) -> ComputationAPI:
-    builder: Any = CancunVM.get_transaction_builder()
-    unsigned = builder.new_unsigned_dynamic_fee_transaction(
-        chain_id=state.execution_context.chain_id,
-        nonce=state.get_nonce(Address(call.sender)),
-        max_priority_fee_per_gas=0,
-        max_fee_per_gas=0,
-        gas=gas,
-        to=Address(call.to) if call.to is not None else b"",
-        value=call.value,
-        data=call.data,
-        access_list=(),
-    )
-    snapshot = state.snapshot()
-    try:
-        spoofed: Transaction = SpoofTransaction(unsigned, from_=call.sender)
-        return state.apply_transaction(spoofed)
-    except ValidationError as error:
-        raise ExecutionFailed(str(error), b"") from error
-    finally:
-        state.revert(snapshot)
-
-
-def _depth(computation: ComputationAPI) -> int:
-    return 1 + max((_depth(child) for child in computation.children), default=0)
-
-
-def _raise_if_failed(computation: ComputationAPI) -> None:
-    if not computation.is_error:
-        return
-    if isinstance(computation.error, Revert):
-        raise ExecutionFailed("execution reverted", bytes(computation.output))
-    raise ExecutionFailed(f"{type(computation.error).__name__}: {computation.error}", b"")

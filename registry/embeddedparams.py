@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from registry.embedded import Call
+from registry.embeddedrun import Call
 from registry.evmdb import Doc
 from registry.evmdocs import hex_bytes
 

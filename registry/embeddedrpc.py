@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,8 @@ from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from models.errors import SatoyamaError
-from registry.embedded import EmbeddedChain, ExecutionFailed, TransactionRejected
+from registry.embedded import EmbeddedChain, TransactionRejected
+from registry.embeddeddamage import telling_damage
 from registry.embeddedfilters import Filters
 from registry.embeddedparams import (
     LogQuery,
@@ -28,6 +28,7 @@ from registry.embeddedparams import (
     log_query,
     quantity,
 )
+from registry.embeddedrun import ExecutionFailed
 from registry.evmdb import Doc
 from registry.evmdocs import hex_bytes, hex_int
 
@@ -118,24 +119,21 @@ class EmbeddedRpc:
         }
 
     def handle(self, method: str, params: Sequence[Any]) -> Any:
-        """Result of one request; raises `RpcError`."""
+        """Result of one request; raises `RpcError`, or `ChainFileError` where the chain's file is the reason."""
         function = self._methods.get(method)
         if function is None:
             raise RpcError(-32601, f"the embedded chain has no method {method}")
         check_count(method, function, params)
         try:
-            with self._store.lock:
+            with telling_damage(self.chain.path), self._store.lock:
                 return function(*params)
-        except RpcError:
+        except (RpcError, SatoyamaError):
+            # The file itself, damaged or locked for too long, is told in words by whoever asked: command line or server.
             raise
         except ExecutionFailed as error:
             raise RpcError(3, str(error), hex_bytes(error.data)) from error
         except TransactionRejected as error:
             raise RpcError(-32000, str(error)) from error
-        except (SatoyamaError, sqlite3.Error) as error:
-            # The file itself: damaged, locked for too long, disk full. Whoever runs the server must see it too.
-            _log.error("%s: %s", method, error)
-            raise RpcError(-32603, f"{method}: {getattr(error, 'en', error)}") from error
         except Exception as error:
             # Whatever py-evm raises beside its own errors must not end the connection: raised on, as JSON-RPC, and logged whole.
             _log.exception("%s failed", method)
@@ -240,7 +238,7 @@ class EmbeddedProvider(JSONBaseProvider):
         self._ids = itertools.count(1)
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        """One request; errors come back as JSON-RPC error documents."""
+        """One request; errors come back as JSON-RPC error documents, but for a damaged file, which is raised."""
         response: Any = {"jsonrpc": "2.0", "id": next(self._ids)}
         try:
             response["result"] = self.rpc.handle(method, [_plain(p) for p in params or []])

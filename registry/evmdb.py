@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from eth.db.backends.base import BaseDB
+from eth_utils.crypto import keccak
 
 from models.errors import SatoyamaError
 
@@ -44,6 +45,15 @@ class ChainFileError(SatoyamaError):
     """The chain file is missing, unfinished, or of another format."""
 
 
+def damaged(path: Path, why: str) -> ChainFileError:
+    """The error for a file that does not hold what it should."""
+    return ChainFileError(
+        en=f"The chain file {path} is damaged ({why}). Restore a backup: satoyama chain restore FOLDER --replace",
+        ja=f"チェーンのファイル {path} が壊れています（{why}）。バックアップから復元してください: "
+        "satoyama chain restore フォルダー --replace",
+    )
+
+
 class NodeDB(BaseDB):
     """py-evm key-value view of the store; writes wait in memory until the store commits them."""
 
@@ -65,6 +75,8 @@ class NodeDB(BaseDB):
         if row is None:
             raise KeyError(key)
         value = bytes(row[0])
+        if len(key) == 32 and keccak(value) != key:
+            raise damaged(self._store.path, f"the node 0x{key.hex()} is not what its hash says")
         self._remember(key, value)
         return value
 

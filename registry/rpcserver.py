@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,9 +13,11 @@ from typing import Any
 from models.errors import SatoyamaError
 from registry.embedded import EmbeddedChain, wall_clock
 from registry.embeddedrpc import EmbeddedRpc, RpcError
+from registry.evmdb import ChainFileError
 
 LOOPBACK = "127.0.0.1"
 _MAX_BODY_BYTES = 4 * 1024 * 1024
+_log = logging.getLogger(__name__)
 _LOCAL_HOSTS = {LOOPBACK, "localhost"}
 
 
@@ -34,6 +37,10 @@ def answer(rpc: EmbeddedRpc, request: Any) -> Any:
         response["result"] = rpc.handle(request["method"], params)
     except RpcError as error:
         response["error"] = error.to_doc()
+    except ChainFileError as error:
+        # Whoever runs the server is told as well as whoever asked.
+        _log.error("%s: %s", request["method"], error)
+        response["error"] = RpcError(-32603, error.en).to_doc()
     return response
 
 

@@ -13,11 +13,14 @@ import pytest
 
 pytest.importorskip("eth", reason="the extra satoyama-mrv[chain] is not installed")
 
+from eth_utils.crypto import keccak
+
 from registry import evmdb
 from registry.backup import backup, restore, summary
+from registry.chain import ChainConfig, connect
 from registry.embedded import EmbeddedChain
 from registry.evmdb import ChainFileError
-from tests.registry.evmkit import assert_whole, deploy_counter, new_chain, signed
+from tests.registry.evmkit import RUNTIME, assert_whole, deploy_counter, new_chain, signed
 
 
 @pytest.fixture
@@ -64,6 +67,9 @@ def test_blocks_are_forgotten_only_when_that_is_said(chain: EmbeddedChain, tmp_p
     backup(chain.path, tmp_path / "late.sqlite")
     with pytest.raises(ChainFileError, match=r"stands at block 2, the backup .* at 1"):
         restore(tmp_path / "early.sqlite", chain.path)
+    with pytest.raises(ChainFileError, match="--replace") as caught:
+        restore(tmp_path / "early.sqlite", chain.path)
+    assert "--replace" in caught.value.ja
     assert assert_whole(chain, counter) == 2
     restore(tmp_path / "early.sqlite", chain.path, replace=True)
     # The object that was open all along sees the restored chain, and what is mined on it.
@@ -91,6 +97,19 @@ def test_a_backup_is_never_overwritten(chain: EmbeddedChain, tmp_path: Path) -> 
         ("UPDATE kv SET value = x'00' WHERE key = (SELECT min(key) FROM kv WHERE length(key) = 32)", "hash"),
         ("DELETE FROM block WHERE number = 1", "damaged|never finished"),
         ("UPDATE block SET hash = '0xab' WHERE number = 1", "is indexed as 0xab"),
+        ("UPDATE block SET doc = replace(doc, '\"gasUsed\"', '\"gasUsee\"')", "differs from its header"),
+        ("DELETE FROM tx WHERE block_number = 2", "block 2: the transaction 0x.* is absent"),
+        (
+            "UPDATE tx SET receipt = replace(receipt, '\"0x1\"', '\"0x0\"') WHERE block_number = 2",
+            "the receipt of 0x",
+        ),
+        ("UPDATE tx SET doc = replace(doc, '\"value\"', '\"valve\"')", "is absent or differs"),
+        ("DELETE FROM log", "block 2: its logs differ"),
+        ("UPDATE log SET topic0 = '0x12'", "block 2: its logs differ"),
+        ("INSERT INTO log VALUES (9, 0, '0x', NULL, NULL, NULL, NULL, '{}')", "blocks that are not there"),
+        ("INSERT INTO tx VALUES ('0x12', 2, '{}', '{}')", "3 transactions are indexed, the blocks hold 2"),
+        ("DROP TABLE log", "no such table: log"),
+        ("DELETE FROM meta WHERE name = 'chain_id'", "damaged"),
         ("DELETE FROM kv WHERE length(key) = 32", "damaged|no header"),
     ],
 )
@@ -98,12 +117,17 @@ def test_a_damaged_backup_is_refused_and_leaves_the_chain_alone(
     chain: EmbeddedChain, tmp_path: Path, statement: str, fault: str
 ) -> None:
     counter = deploy_counter(chain)
+    chain.send_raw(signed(chain, to=counter))
     backup(chain.path, tmp_path / "backup.sqlite")
     with sqlite3.connect(tmp_path / "backup.sqlite") as made:
         made.execute(statement)
-    with pytest.raises(ChainFileError, match=fault):
+    with pytest.raises(ChainFileError, match=fault) as caught:
         restore(tmp_path / "backup.sqlite", chain.path, replace=True)
-    assert assert_whole(chain, counter) == 1
+    for text in (caught.value.en, caught.value.ja):
+        assert str(tmp_path / "backup.sqlite") in text and ".restore-" not in text, (
+            "the file given, not a copy of it"
+        )
+    assert assert_whole(chain, counter) == 2
 
 
 def test_bytes_that_are_no_chain_are_named_in_both_languages(chain: EmbeddedChain, tmp_path: Path) -> None:
@@ -163,3 +187,80 @@ def test_whichever_node_is_spoilt_the_file_is_refused_by_name(chain: EmbeddedCha
             file.execute("UPDATE kv SET value = x'00' WHERE key = ?", (key,))
         with pytest.raises(ChainFileError, match="hash"):
             summary(spoilt)
+
+
+def _nodes(path: Path) -> list[bytes]:
+    with sqlite3.connect(path) as made:
+        return [row[0] for row in made.execute("SELECT key FROM kv WHERE length(key) = 32")]
+
+
+def test_whichever_node_is_gone_the_backup_is_refused(chain: EmbeddedChain, tmp_path: Path) -> None:
+    counter = deploy_counter(chain)
+    chain.send_raw(signed(chain, to=counter))
+    backup(chain.path, tmp_path / "backup.sqlite")
+    keys = _nodes(tmp_path / "backup.sqlite")
+    code = keccak(RUNTIME)
+    assert code in keys and len(keys) > 10, (
+        "accounts, slots, receipts, transactions, headers and a contract's code"
+    )
+    # Of the code of accounts that have none, which nobody ever reads.
+    keys.remove(keccak(b""))
+    for number, key in enumerate(keys):
+        less = tmp_path / f"less{number}.sqlite"
+        shutil.copyfile(tmp_path / "backup.sqlite", less)
+        with sqlite3.connect(less) as file:
+            file.execute("DELETE FROM kv WHERE key = ?", (key,))
+        with pytest.raises(ChainFileError, match=str(less)):
+            summary(less)
+
+
+def _ask_everything(path: Path, counter: bytes) -> None:
+    w3 = connect(ChainConfig("embedded", path=path))
+    to = w3.to_checksum_address(counter)
+    w3.eth.call({"to": to, "data": "0x"})
+    w3.eth.get_logs({"fromBlock": 0})
+    w3.eth.get_transaction_count(to)
+    w3.provider.make_request("eth_getTransactionReceipt", ["0x" + "12" * 32])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", ["DELETE FROM kv WHERE key = ?", "UPDATE kv SET value = x'c0' WHERE key = ?"])
+def test_a_chain_that_lost_a_node_says_so_in_words_whatever_is_asked(
+    chain: EmbeddedChain, tmp_path: Path, how: str
+) -> None:
+    counter = deploy_counter(chain)
+    path = chain.path
+    head, code = chain.head(), keccak(RUNTIME)
+    chain.close()
+    for number, key in enumerate((head.hash, head.state_root, code)):
+        spoilt = tmp_path / f"spoilt{number}.sqlite"
+        with sqlite3.connect(path) as whole, sqlite3.connect(spoilt) as copy:
+            whole.backup(copy)
+        with sqlite3.connect(spoilt) as file:
+            file.execute(how, (key,))
+        with pytest.raises(ChainFileError, match="damaged") as caught:
+            _ask_everything(spoilt, counter)
+        assert str(spoilt) in caught.value.en and "chain restore" in caught.value.ja
+
+
+@pytest.mark.parametrize("table", ["log", "block", "tx", "kv"])
+def test_a_chain_without_one_of_its_tables_says_so_in_words(chain: EmbeddedChain, table: str) -> None:
+    counter = deploy_counter(chain)
+    path = chain.path
+    chain.close()
+    with sqlite3.connect(path) as file:
+        file.execute(f"DROP TABLE {table}")
+    with pytest.raises(ChainFileError, match=rf"damaged \(no such table: {table}\)"):
+        _ask_everything(path, counter)
+
+
+def test_a_chain_that_another_program_holds_is_not_called_damaged(
+    chain: EmbeddedChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> object:
+        raise sqlite3.OperationalError("database is locked")
+
+    w3 = connect(ChainConfig("embedded", path=chain.path))
+    monkeypatch.setattr(evmdb.ChainStore, "run", locked)
+    with pytest.raises(ChainFileError, match=r"cannot be used now \(database is locked") as caught:
+        w3.eth.get_block("latest")
+    assert "damaged" not in caught.value.en

@@ -16,9 +16,10 @@ from web3 import Web3
 from web3.exceptions import Web3RPCError
 
 from registry import artifacts
-from registry.embedded import BLOCK_GAS_LIMIT, EmbeddedChain
+from registry.embedded import EmbeddedChain
 from registry.embeddedfilters import MAX_FILTERS
 from registry.embeddedrpc import EmbeddedProvider, EmbeddedRpc, RpcError
+from registry.embeddedrun import BLOCK_GAS_LIMIT
 from tests.registry.conftest import World
 from tests.registry.evmkit import creation, deploy_counter, signed
 from tests.registry.test_embedded_rpc import chain, post, url, w3

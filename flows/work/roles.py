@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eth_utils.address import is_hex_address, to_checksum_address
+from eth_utils.address import to_checksum_address
 
 from flows.settings import Workspace
 from flows.work import chainroom
 from models.errors import SatoyamaError
+from registry.address import checked_address
 from registry.bench import court_warning
 from registry.port import ChainPort
 from registry.roles import (
@@ -104,8 +105,10 @@ def set_role(
 
 
 def _address(ws: Workspace, who: str, *, make: bool) -> str:
-    if is_hex_address(who):
-        return str(to_checksum_address(who))
+    if who[:2].lower() == "0x":  # no role begins with a digit
+        return checked_address(
+            who, "account to be given or deprived of a role", "役割を付与・剥奪するアカウント"
+        )
     keys = chainroom.accounts(ws)
     return str((keys.load_or_create(who) if make else keys.load(who)).address)
 

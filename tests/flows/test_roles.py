@@ -94,3 +94,12 @@ def test_the_reward_fund_is_given_to_once_unless_a_second_gift_is_meant(ws: Work
 
 def test_a_fund_that_cannot_be_paid_says_what_is_missing(ws: Workspace) -> None:
     assert "ERC20InsufficientBalance" in run(ws, "challenge", "fund", "5", status=1).output
+
+
+def test_a_role_is_neither_given_to_nor_taken_from_a_mistyped_address(ws: Workspace) -> None:
+    right = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+    assert right in run(ws, "chain", "grant", "guardian", right.lower(), "--show").output
+    for verb in ("grant", "revoke"):
+        for wrong, says in ((right.replace("6053", "6058"), "checksum"), (right[:-1], "40 hex digits")):
+            said = run(ws, "chain", verb, "guardian", wrong, "--show", status=1).output
+            assert says in said and "コピーしてください" in said

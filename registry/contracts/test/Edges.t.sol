@@ -175,6 +175,25 @@ contract EdgesTest is Court {
         vm.assertEq(vm.getRecordedLogs().length, 2, "one burn and the reversal");
     }
 
+    function test_a_country_is_two_capital_letters() public {
+        uint256 id = issue(goodClaim());
+        bytes2[6] memory none = [bytes2("1P"), "J1", "jP", "Jp", "[P", "J@"];
+        for (uint256 i = 0; i < none.length; ++i) {
+            RegistryTypes.Retirement memory r = retirement();
+            r.country = none[i];
+            vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Retirement_CountryInvalid.selector, none[i]));
+            vm.prank(seller);
+            registry.retire(id, 1, r);
+        }
+        bytes2[3] memory some = [bytes2("AZ"), "ZA", 0x0000];
+        for (uint256 i = 0; i < some.length; ++i) {
+            RegistryTypes.Retirement memory r = retirement();
+            r.country = some[i];
+            vm.prank(seller);
+            registry.retire(id, 1, r);
+        }
+    }
+
     /// @dev As numbers, since a test that asks the contract for its own limit agrees with any.
     function test_the_limits_are_those_documented() public {
         vm.assertEq(registry.MAX_PLOT_KEYS(), 256, "plot keys");

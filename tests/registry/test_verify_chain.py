@@ -162,3 +162,16 @@ def test_a_batch_goes_on_where_the_last_one_ended_on_the_same_plots_by_the_same_
     assert found["chain.continues"] == status
     first = {c.name: c.status for c in check_chain(world.port, issued)}
     assert first["chain.continues"] == "passed"
+
+
+@pytest.mark.parametrize("at", ["0x" + "12" * 20, "yen"])
+def test_a_registry_address_without_its_code_fails_and_nothing_else_is_asked_there(
+    world: World, issued: ClaimStruct, at: str
+) -> None:
+    here = world.port.deployment
+    elsewhere = replace(here, registry=here.yen if at == "yen" else at)
+    checks = check_chain(ChainPort(world.port.w3, elsewhere), issued)
+    statuses = {check.name: check.status for check in checks}
+    assert statuses["chain.code.CreditRegistry"] == "failed" and not all_passed(checks)
+    assert statuses["chain.signature"] == statuses["chain.supply"] == "not_made"
+    assert "not the published ones" in next(c.detail_en for c in checks if c.name == "chain.signature")

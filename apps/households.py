@@ -117,10 +117,10 @@ def _masked(account: Mapping[str, str]) -> str:
 
 
 _COLUMNS: tuple[tuple[Text, float, Align], ...] = (
-    (Text("Plot", "区画"), 40, "L"),
-    (Text("Basis", "配分の根拠"), 52, "L"),
-    (Text("Share of revenue", "収入に対する割合"), 28, "R"),
-    (Text("Amount", "金額"), 46, "R"),
+    (Text("Plot", "区画"), 32, "L"),
+    (Text("Basis", "配分の根拠"), 50, "L"),
+    (Text("Share of revenue", "収入に対する割合"), 26, "R"),
+    (Text("Amount", "金額"), 58, "R"),
 )
 
 

@@ -245,6 +245,15 @@ def test_a_household_with_one_plot_or_two_gets_one_page(tmp_path: Path) -> None:
         assert text.count("\f") == 1 and "税務：本書は" in text
 
 
+def test_an_amount_of_billions_with_18_decimals_stands_whole_on_the_paper(tmp_path: Path) -> None:
+    big = 12_345_678_901 * 10**18 + 123_456_789_012_345_678
+    made = replace(sheet(), decimals=18)
+    text = _text(render_household(replace(made, line=replace(made.line, earned=big)), tmp_path / "s.pdf"))
+    assert "合計 Total" in next(
+        t for t in text.splitlines() if "12,345,678,901.123456789012345678 dJPY" in t and "合計" in t
+    )
+
+
 def test_the_paper_names_its_issuer_and_tells_times_by_japans_clock(tmp_path: Path) -> None:
     issued = replace(sheet(), place=Text("Owase, Mie", "三重県尾鷲市"), last=None)
     text = _text(render_household(issued, tmp_path / "s.pdf"))

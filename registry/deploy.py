@@ -150,7 +150,8 @@ class _Crew:
         return self.steps.create(self.sender, self.admin, contract, encode_constructor(contract, *arguments))
 
     def call(self, action: str, contract: str, to: str, function: str, *arguments: Any) -> None:
-        self.sender.transact(self.admin, action, to, encode_call(contract, function, *arguments))
+        data = encode_call(contract, function, *arguments)
+        self.sender.transact(self.admin, action, to, data, repeatable=True)
 
     def grant(self, contract: str, to: str, role: str, accounts: Sequence[str]) -> None:
         for account in accounts:

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eth_account import Account
@@ -270,14 +270,23 @@ class Sender:
         except TransactionNotFound:
             return None
 
-    def transact(self, account: Signer, action: str, to: str | None, data: bytes | str) -> Mined:
-        """Prepare and send in one go; signed anew where another transaction of the account took the nonce."""
+    def transact(
+        self, account: Signer, action: str, to: str | None, data: bytes | str, *, repeatable: bool = False
+    ) -> Mined:
+        """Prepare and send in one go; signed anew where another transaction of the account took the nonce.
+
+        `repeatable` says that the caller looks at the chain before it asks again, and that twice would do no more than once.
+        """
+
+        def signed() -> SignedTx:
+            return replace(self.prepare(account, action, to, data), recorded=repeatable)
+
         for _ in range(_NONCE_TRIES - 1):
             try:
-                return self.send(self.prepare(account, action, to, data), first_time=True)
+                return self.send(signed(), first_time=True)
             except NonceTaken:
                 continue
-        return self.send(self.prepare(account, action, to, data), first_time=True)
+        return self.send(signed(), first_time=True)
 
     def pay(self, account: Signer, to: str, wei: int) -> Mined:
         """Send the chain's own coin, for gas."""

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from mrv import __version__
-from registry import artifacts
+from registry import artifacts, sender
 from registry import deploy as deploying
 from registry.address import AddressRefused
 from registry.chain import create_embedded
 from registry.deploy import CourtTerms, Deployment, OtherContracts, Roles, deploy, require_ours
 from registry.deploy_steps import UnfinishedDeployment
 from registry.manifest import ManifestUnreadable, read_manifest
-from registry.sender import Sender
+from registry.sender import ChainBusy, Sender
 from tests.registry.conftest import Chain
 
 CREATED = ("CreditRegistry", "RevenueSplit", "CreditSale", "DevYen", "ChallengeWindow")
@@ -75,6 +75,20 @@ def test_cut_off_anywhere_it_is_finished_without_a_contract_twice(
     assert bed.sent == len(CREATED) + 4, "no transaction more than an uninterrupted deployment has"
     assert found.program == __version__
     assert bed.deploy() == found and bed.sent == len(CREATED) + 4
+
+
+def test_a_step_that_is_not_mined_in_time_says_to_run_the_same_command_again(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt, left = Sender._receipt, iter([True] * len(CREATED[:4]))
+    with monkeypatch.context() as patch:
+        patch.setattr(sender, "RECEIPT_TIMEOUT_S", -1)
+        patch.setattr(Sender, "_receipt", lambda self, h: receipt(self, h) if next(left, False) else None)
+        with pytest.raises(
+            ChainBusy, match=r"'grant ISSUER_ROLE' .* same command again later: it will not be sent twice"
+        ):
+            bed.deploy()
+    assert bed.deploy().registry and bed.sent == len(CREATED) + 4
 
 
 def test_a_deployment_begun_with_other_terms_is_not_gone_on_with(

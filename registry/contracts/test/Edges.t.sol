@@ -175,6 +175,13 @@ contract EdgesTest is Court {
         vm.assertEq(vm.getRecordedLogs().length, 2, "one burn and the reversal");
     }
 
+    function test_nobody_signed_an_unknown_root_nor_did_nobody_sign_a_known_one() public {
+        vm.assertTrue(!registry.signedBy(keccak256("unknown"), address(0)), "no root");
+        issue(goodClaim());
+        vm.assertTrue(!registry.signedBy(goodClaim().contentRoot, address(0)), "no address");
+        vm.assertTrue(registry.signedBy(goodClaim().contentRoot, verifier), "the verifier");
+    }
+
     function test_a_country_is_two_capital_letters() public {
         uint256 id = issue(goodClaim());
         bytes2[6] memory none = [bytes2("1P"), "J1", "jP", "Jp", "[P", "J@"];

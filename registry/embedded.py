@@ -263,7 +263,7 @@ class EmbeddedChain:
             parent = self._chain.get_canonical_head()
             try:
                 self._mine(transaction, raw, self._next_header(parent))
-            except ValidationError as error:
+            except (ValidationError, VMError) as error:
                 raise TransactionRejected(self._why_rejected(transaction, parent, error)) from error
         return bytes(transaction.hash)
 

@@ -7,14 +7,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from eth.exceptions import PyEVMError
+from eth.exceptions import (
+    BlockNotFound,
+    CanonicalHeadNotFound,
+    GapTrackingCorrupted,
+    HeaderNotFound,
+    ReceiptNotFound,
+    StateRootNotFound,
+    TransactionNotFound,
+    VMNotFound,
+)
+from eth.vm.interrupt import EVMMissingData
 from rlp.exceptions import RLPException
 from trie.exceptions import MissingTraversalNode, MissingTrieNode
 
 from registry.evmdb import ChainFileError, damaged
 
 # A node that is not there is a KeyError of the store, or what the layers above make of it.
-_DAMAGE = (KeyError, PyEVMError, RLPException, MissingTrieNode, MissingTraversalNode)
+ABSENT = (
+    KeyError,
+    BlockNotFound,
+    CanonicalHeadNotFound,
+    EVMMissingData,
+    GapTrackingCorrupted,
+    HeaderNotFound,
+    MissingTraversalNode,
+    MissingTrieNode,
+    ReceiptNotFound,
+    RLPException,
+    StateRootNotFound,
+    TransactionNotFound,
+    VMNotFound,
+)
 _LAYOUT = ("no such table", "no such column", "malformed", "has no column")
 
 
@@ -29,7 +53,7 @@ def telling_damage(path: Path) -> Iterator[None]:
         raise _unusable(path, error) from error
     except sqlite3.DatabaseError as error:
         raise damaged(path, str(error)) from error
-    except _DAMAGE as error:
+    except ABSENT as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())
         raise damaged(path, why[:200]) from error
 

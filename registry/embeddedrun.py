@@ -7,7 +7,7 @@ from typing import Any
 
 from eth.abc import ComputationAPI, StateAPI
 from eth.constants import CREATE_CONTRACT_ADDRESS
-from eth.exceptions import Revert
+from eth.exceptions import Revert, VMError
 from eth.vm.forks.cancun import CancunVM
 from eth.vm.message import Message
 from eth.vm.spoof import SpoofTransaction
@@ -83,8 +83,9 @@ def run_spoofed(state: StateAPI, call: Call, gas: int) -> ComputationAPI:
     try:
         spoofed: Transaction = SpoofTransaction(unsigned, from_=call.sender)
         return state.apply_transaction(spoofed)
-    except ValidationError as error:
-        raise ExecutionFailed(str(error), b"") from error
+    except (ValidationError, VMError) as error:
+        # What ends it before any code runs: money it does not have, or creation code beyond the limit.
+        raise ExecutionFailed(f"{type(error).__name__}: {error}", b"") from error
     finally:
         state.revert(snapshot)
 

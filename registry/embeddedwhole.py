@@ -8,19 +8,16 @@ from typing import Any
 
 import rlp
 from eth.constants import BLANK_ROOT_HASH, EMPTY_SHA3
-from eth.exceptions import PyEVMError
 from eth.rlp.accounts import Account
 from eth_utils.crypto import keccak
-from rlp.exceptions import RLPException
-from trie.exceptions import MissingTraversalNode, MissingTrieNode
 
 from registry.embedded import EmbeddedChain
+from registry.embeddeddamage import ABSENT
 from registry.evmdb import Doc, NodeDB
 from registry.evmdocs import Header, block_doc, receipt_doc, transaction_doc
 
 _NIBBLE_LEAF = 2
 _BRANCH = 17
-_ABSENT = (KeyError, PyEVMError, RLPException, MissingTrieNode, MissingTraversalNode)
 
 
 def fault(chain: EmbeddedChain) -> str | None:
@@ -39,7 +36,7 @@ def fault(chain: EmbeddedChain) -> str | None:
             return f"block {expected} is absent"
         try:
             header = chain.header(number)
-        except _ABSENT:
+        except ABSENT:
             return f"block {number} has no header"
         if _hex(header.hash) != block_hash:
             return f"block {number} is indexed as {block_hash}"
@@ -60,7 +57,7 @@ def _block_fault(chain: EmbeddedChain, header: Header, doc: Doc) -> str | None:
     try:
         transactions = chain.transactions(number)
         receipts = chain.receipts(header)
-    except _ABSENT as error:
+    except ABSENT as error:
         return f"its transactions or receipts are absent ({type(error).__name__})"
     # Files written by earlier versions count a block's size otherwise; nothing depends on it.
     wanted = block_doc(header, [t.hash for t in transactions], 0)
@@ -107,7 +104,7 @@ def _state_fault(chain: EmbeddedChain, header: Header, seen: set[bytes]) -> str 
                 seen.add(account.code_hash)
             for _ in _leaves(nodes, account.storage_root, seen):
                 pass
-    except _ABSENT as error:
+    except ABSENT as error:
         return f"its state is not all there ({type(error).__name__})"
     return None
 

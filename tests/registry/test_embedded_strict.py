@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import socket
 from typing import Any
 
@@ -87,6 +88,42 @@ def test_a_block_far_beyond_any_is_no_block(url: str) -> None:
 def test_a_call_with_more_than_its_sender_has_fails_in_words(url: str) -> None:
     error = asked(url, "eth_call", {"from": HERE, "to": HERE, "value": "0x1"})["error"]
     assert error["code"] == 3 and "InsufficientFunds" in error["message"]
+
+
+def test_creation_code_beyond_the_limit_is_refused_and_the_file_not_called_damaged(
+    url: str, chain: EmbeddedChain
+) -> None:
+    code = b"\x5b" * 50_000
+    for method in ("eth_call", "eth_estimateGas"):
+        error = asked(url, method, {"data": "0x" + code.hex()})["error"]
+        assert error["code"] == 3 and "49152" in error["message"] and "damaged" not in error["message"]
+    raw = signed(chain, data=code, gas=20_000_000)
+    error = asked(url, "eth_sendRawTransaction", "0x" + raw.hex())["error"]
+    assert error["code"] == -32000 and "damaged" not in error["message"]
+    assert asked(url, "eth_blockNumber")["result"] == "0x0"
+
+
+def test_whatever_noise_is_asked_the_answer_is_a_result_or_a_named_error(chain: EmbeddedChain) -> None:
+    rpc, chance = EmbeddedRpc(chain), random.Random(20251122)
+    texts = ["", "0x", "0x0", "0x1", "latest", "é", "0xé", "0x٣", HERE, "0x" + "11" * 32, "0x" + "f" * 80]
+    calls = [
+        {"to": HERE},
+        {"to": HERE, "value": "0x" + "f" * 64},
+        {"data": "0x60", "value": "0x1"},
+        {"gas": "0x0"},
+    ]
+    places = [{"blockHash": "0x" + "11" * 32}, {"blockNumber": {}}, {"fromBlock": []}, {"topics": [[[]]]}]
+    others = [None, True, 5, -1, 1.5, [], {}, [5], {"address": [HERE], "topics": [None, ["0x" + "11" * 32]]}]
+    noise: list[Any] = [*texts, *calls, *places, *others]
+    codes = set()
+    for method in rpc._methods:
+        for _ in range(60):
+            params = [chance.choice(noise) for _ in range(chance.randint(0, 3))]
+            try:
+                rpc.handle(method, params)
+            except RpcError as error:
+                codes.add(error.code)
+    assert codes == {3, -32000, -32001, -32602}, "and never an internal error"
 
 
 def test_a_call_ends_at_the_blocks_gas_however_much_is_offered(chain: EmbeddedChain) -> None:

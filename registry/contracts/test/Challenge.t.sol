@@ -7,6 +7,8 @@ import {RegistryTypes} from "../src/registry/RegistryTypes.sol";
 import {Court} from "./support/Court.sol";
 
 contract ChallengeTest is Court {
+    event TransferSingle(address indexed operator, address indexed from, address indexed to, uint256 id, uint256 value);
+
     uint256 private id;
     bytes32 private root;
     uint256 private lockEnd;
@@ -355,6 +357,31 @@ contract ChallengeTest is Court {
         RegistryTypes.ProjectInfo memory p = registry.projects(LOCKED);
         vm.assertEq(p.grossKg + p.deficitKg + p.compensatedKg + p.bufferIssuedKg, 0, "account");
         issue(following(LOCKED, 100_000));
+    }
+
+    function test_refills_beyond_what_is_still_credited_give_no_right_to_new_credits() public {
+        uint256 small = issue(following(LOCKED, 10_000)); // 300 of it buffer
+        uint256[] memory both = new uint256[](2);
+        (both[0], both[1]) = (id, small);
+        vm.prank(guardian);
+        registry.reverse(LOCKED, both, 500_000, REASON);
+        vm.assertEq(registry.projects(LOCKED).deficitKg, 500_000 - 28_800 - 300, "before");
+        uint256 rich = issue(goodClaim());
+        vm.prank(seller);
+        desk.refill(LOCKED, rich, 400_000);
+        decided(challenge(root), true);
+        RegistryTypes.ProjectInfo memory p = registry.projects(LOCKED);
+        vm.assertEq(p.grossKg, 10_000, "what is left");
+        vm.assertEq(p.compensatedKg, 10_000, "made good: all of it, and no more");
+        vm.assertEq(p.bufferIssuedKg, 10_000, "buffer");
+        vm.assertEq(p.deficitKg, 0, "deficit");
+    }
+
+    function test_the_buffer_s_end_is_told_when_its_batch_is_annulled() public {
+        uint256 n = challenge(root);
+        vm.expectEmit(true, true, true, true, address(registry));
+        emit TransferSingle(address(court), address(registry), address(0), id, 28_800);
+        decided(n, true);
     }
 
     function test_a_frozen_batch_s_buffer_still_answers_for_losses() public {

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ChallengeWindow} from "../src/ChallengeWindow.sol";
 import {Claim} from "../src/Claim.sol";
+import {CreditSale} from "../src/CreditSale.sol";
 import {ICourtRegistry} from "../src/interfaces/ICourtRegistry.sol";
 import {IPredecessor} from "../src/interfaces/IPredecessor.sol";
 import {RegistryTypes} from "../src/registry/RegistryTypes.sol";
 import {SuccessorDesk} from "../src/registry/SuccessorDesk.sol";
 import {SuccessorRegistry} from "../src/SuccessorRegistry.sol";
 import {Court} from "./support/Court.sol";
+import {CallingReceiver, HookToken} from "./support/Mocks.sol";
 
 /// @dev The last moment at which something may still happen, and what lies just beside a rule.
 contract EdgesTest is Court {
@@ -140,6 +143,75 @@ contract EdgesTest is Court {
         issueIn(next, d, abi.encodeWithSelector(RegistryTypes.Claim_BatchKnown.selector, c.batchId));
         d.batchId = keccak256("another batch");
         issueIn(next, d, "");
+        vm.assertTrue(next.contentRootUsed(c.contentRoot) && !registry.contentRootUsed(c.contentRoot), "used there");
+        vm.startPrank(admin);
+        next.grantRole(registry.GUARDIAN_ROLE(), guardian);
+        vm.stopPrank();
+        vm.startPrank(guardian);
+        next.reverse(OTHER_PROJECT, one(id), 1, REASON);
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Reversal_Known.selector, OTHER_PROJECT, REASON));
+        next.reverse(OTHER_PROJECT, one(id), 1, REASON);
+        vm.stopPrank();
+    }
+
+    function test_credits_that_move_are_gone_here_and_not_retired() public {
+        uint256 id = issue(goodClaim());
+        SuccessorDesk next = SuccessorDesk(address(new SuccessorRegistry(admin, IPredecessor(address(registry)))));
+        bytes32[] memory list = new bytes32[](1);
+        list[0] = PROJECT;
+        vm.prank(admin);
+        desk.announceMigration(list, address(next));
+        vm.warp(block.timestamp + 30 days);
+        next.importProject(PROJECT);
+        vm.expectEmit(true, true, true, true, address(registry));
+        emit RegistryTypes.SerialsEnded(0, id, 0, 700);
+        vm.prank(seller);
+        desk.migrate(id, 700);
+        vm.assertEq(registry.batchOf(id).retiredKg, 0, "retired");
+        vm.assertEq(desk.batchState(id).goneKg, 700 + 28_800, "gone, the buffer too");
+    }
+
+    // ---------------------------------------------------------------- re-entry
+
+    function test_a_purchase_by_permit_is_not_entered_again() public {
+        uint256 id = issue(goodClaim());
+        setEqualShares(PROJECT, 1);
+        vm.startPrank(seller);
+        registry.setApprovalForAll(address(sale), true);
+        uint256 listing = sale.list(id, 3_000, address(yen), uint96(YEN));
+        vm.stopPrank();
+        CallingReceiver receiver = new CallingReceiver();
+        fund(address(receiver), 10 * YEN, address(sale));
+        bytes memory again = abi.encodeCall(CreditSale.buy, (listing, 500, type(uint256).max, block.timestamp));
+        receiver.prepare(address(sale), again);
+        // A contract signs no permit; the allowance it gave before is what counts.
+        bytes memory purchase =
+            abi.encodeCall(CreditSale.buyWithPermit, (listing, 1_000, 10 * YEN, block.timestamp, 27, 0, 0));
+        receiver.call(address(sale), purchase);
+        vm.assertTrue(receiver.called() && !receiver.succeeded(), "entered");
+        vm.assertEq(registry.balanceOf(address(receiver), id), 1_000, "bought once");
+    }
+
+    function test_a_payment_of_the_court_is_not_entered_again() public {
+        issue(lockedClaim());
+        HookToken token = new HookToken();
+        ICourtRegistry r = ICourtRegistry(address(registry));
+        ChallengeWindow other = new ChallengeWindow(r, IERC20(address(token)), BOND, 14 days, 1);
+        bytes32 role = desk.COURT_ROLE();
+        vm.prank(admin);
+        registry.grantRole(role, address(other));
+        token.mint(challenger, BOND);
+        vm.startPrank(challenger);
+        token.approve(address(other), BOND);
+        uint256 n = other.challenge(lockedClaim().contentRoot, OTHER_ROOT, seller, "");
+        vm.stopPrank();
+        vm.prank(guardian);
+        other.resolve(n, true);
+        token.prepare(address(other), abi.encodeCall(other.fundRewards, (0)));
+        vm.prank(challenger);
+        other.withdraw(stranger);
+        vm.assertTrue(!token.succeeded(), "entered");
+        vm.assertEq(token.balanceOf(stranger), BOND, "paid");
     }
 
     function issueIn(SuccessorRegistry r, Claim memory c, bytes memory refusal) private returns (uint256) {

@@ -131,4 +131,9 @@ contract HookToken is OpenToken("HOOK") {
         if (target != address(0)) (succeeded,) = target.call(data);
         return super.transferFrom(from, to, amount);
     }
+
+    function transfer(address to, uint256 amount) public override returns (bool) {
+        if (target != address(0)) (succeeded,) = target.call(data);
+        return super.transfer(to, amount);
+    }
 }

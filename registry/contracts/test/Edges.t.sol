@@ -6,6 +6,7 @@ import {ChallengeWindow} from "../src/ChallengeWindow.sol";
 import {Claim} from "../src/Claim.sol";
 import {CreditSale} from "../src/CreditSale.sol";
 import {ICourtRegistry} from "../src/interfaces/ICourtRegistry.sol";
+import {ICreditRegistry} from "../src/interfaces/ICreditRegistry.sol";
 import {IPredecessor} from "../src/interfaces/IPredecessor.sol";
 import {RegistryTypes} from "../src/registry/RegistryTypes.sol";
 import {SuccessorDesk} from "../src/registry/SuccessorDesk.sol";
@@ -28,6 +29,7 @@ contract EdgesTest is Court {
         releaseOf(id, 0, 1, now_, abi.encodeWithSelector(RegistryTypes.Release_KgInvalid.selector, 0, 28_800));
         releaseOf(id, 1, 2, now_, "");
         vm.assertEq(registry.balanceOf(stranger, id), 1, "released");
+        vm.assertTrue(desk.projectTaken(PROJECT) && !desk.projectTaken(OTHER_PROJECT), "taken");
         vm.warp(now_ + 1);
         releaseOf(id, 1, 3, now_, abi.encodeWithSelector(RegistryTypes.Claim_Expired.selector, now_, now_ + 1));
     }
@@ -37,7 +39,12 @@ contract EdgesTest is Court {
         bytes32 inner = keccak256(abi.encode(typeHash, id, kg, stranger, nonce, until));
         bytes32 digest = keccak256(abi.encodePacked("\x19\x01", registry.domainSeparator(), inner));
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(VERIFIER_KEY, digest);
-        if (refusal.length != 0) vm.expectRevert(refusal);
+        if (refusal.length != 0) {
+            vm.expectRevert(refusal);
+        } else {
+            vm.expectEmit(true, true, true, true, address(registry));
+            emit RegistryTypes.BufferReleased(PROJECT, id, stranger, kg, guardian, verifier);
+        }
         vm.prank(guardian);
         desk.release(id, kg, stranger, verifier, nonce, uint64(until), abi.encodePacked(r, s, v));
     }
@@ -190,6 +197,44 @@ contract EdgesTest is Court {
         receiver.call(address(sale), purchase);
         vm.assertTrue(receiver.called() && !receiver.succeeded(), "entered");
         vm.assertEq(registry.balanceOf(address(receiver), id), 1_000, "bought once");
+    }
+
+    function test_no_purchase_with_retirement_is_entered_again() public {
+        uint256 id = issue(goodClaim());
+        setEqualShares(PROJECT, 1);
+        HookToken token = new HookToken();
+        vm.startPrank(admin);
+        sale.setTokenAllowed(address(token), true);
+        split.setTokenAllowed(address(token), true);
+        vm.stopPrank();
+        vm.startPrank(seller);
+        registry.setApprovalForAll(address(sale), true);
+        uint256 listing = sale.list(id, 9_000, address(token), 1_000);
+        vm.stopPrank();
+        // The token buys, too: it has itself, and needs to receive no credits.
+        address[2] memory buyers = [buyer, address(token)];
+        for (uint256 i = 0; i < 2; ++i) {
+            token.mint(buyers[i], 100_000);
+            vm.prank(buyers[i]);
+            token.approve(address(sale), 100_000);
+        }
+        ICreditRegistry.Retirement memory whom = ICreditRegistry.Retirement("Aoba Paper", "", "JP", 0, 0);
+        bytes memory plain = abi.encodeCall(CreditSale.buyAndRetire, (listing, 10, 10, block.timestamp, whom));
+        bytes memory permitted = abi.encodeCall(
+            CreditSale.buyAndRetireWithPermit, (listing, 10, 10, block.timestamp, 27, bytes32(0), bytes32(0), whom)
+        );
+        bytes[2] memory purchases = [plain, permitted];
+        for (uint256 i = 0; i < 2; ++i) {
+            token.prepare(address(sale), plain);
+            vm.prank(buyer);
+            (bool ok,) = address(sale).call(purchases[i]);
+            vm.assertTrue(ok && !token.succeeded(), "entered");
+            token.prepare(address(0), "");
+            vm.prank(address(token));
+            (ok,) = address(sale).call(purchases[i]);
+            vm.assertTrue(ok, "alone it may");
+        }
+        vm.assertEq(registry.batchOf(id).retiredKg, 40, "retired");
     }
 
     function test_a_payment_of_the_court_is_not_entered_again() public {

@@ -73,6 +73,18 @@ contract EventsTest is Court {
         registry.unpause(PROJECT);
     }
 
+    function test_a_loss_is_told_with_what_buffer_and_deficit_take_of_it() public {
+        uint256 id = issue(goodClaim());
+        told(address(registry));
+        emit RegistryTypes.Reversed(PROJECT, REASON, guardian, 28_805, 28_800, 5, 5);
+        vm.prank(guardian);
+        registry.reverse(PROJECT, one(id), 28_805, REASON);
+        told(address(registry));
+        emit RegistryTypes.Reversed(PROJECT, keccak256("more"), guardian, 7, 0, 7, 12);
+        vm.prank(guardian);
+        registry.reverse(PROJECT, one(id), 7, keccak256("more"));
+    }
+
     function test_a_project_s_arrival_in_a_successor_is_told() public {
         uint256 id = issue(goodClaim());
         vm.prank(guardian);
@@ -86,6 +98,8 @@ contract EventsTest is Court {
         next.importProject(PROJECT);
         RegistryTypes.ProjectInfo memory p = SuccessorRegistry(address(next)).projects(PROJECT);
         vm.assertTrue(p.paused, "paused as before");
+        vm.assertTrue(next.projectTaken(PROJECT) && next.projectTaken(LOCKED), "known there or here");
+        vm.assertTrue(!next.projectTaken(OTHER_PROJECT), "known nowhere");
         vm.assertEq(p.deficitKg, 5, "deficit");
         vm.assertEq(p.reversedKg, 28_805, "reversed");
         vm.assertEq(p.bufferIssuedKg, 28_800, "buffer");

@@ -42,6 +42,8 @@ contract MoneyEventsTest is Court {
         emit RegistryTypes.BatchThawed(id, address(court), lockEnd);
         vm.prank(jury[1]);
         court.vote(n, false);
+        vm.assertEq(court.challenges(n).votesToDismiss, 2, "votes to dismiss");
+        vm.assertEq(court.challenges(n).votesToUphold, 0, "votes to uphold");
     }
 
     function test_a_fund_a_reward_and_an_annulment_are_told() public {

@@ -122,18 +122,27 @@ contract HookToken is OpenToken("HOOK") {
     bytes private data;
     bool public succeeded;
 
+    /// @dev For the next movement only.
     function prepare(address target_, bytes calldata data_) external {
         target = target_;
         data = data_;
+        succeeded = false;
     }
 
     function transferFrom(address from, address to, uint256 amount) public override returns (bool) {
-        if (target != address(0)) (succeeded,) = target.call(data);
+        _hook();
         return super.transferFrom(from, to, amount);
     }
 
     function transfer(address to, uint256 amount) public override returns (bool) {
-        if (target != address(0)) (succeeded,) = target.call(data);
+        _hook();
         return super.transfer(to, amount);
+    }
+
+    function _hook() private {
+        address once = target;
+        if (once == address(0)) return;
+        target = address(0);
+        (succeeded,) = once.call(data);
     }
 }

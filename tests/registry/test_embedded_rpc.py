@@ -159,7 +159,16 @@ def test_the_base_install_needs_no_evm_to_reach_a_chain_by_rpc() -> None:
         "port",
         "ports",
     )
-    modules += ("refusals", "sender", "treasury", "verify_chain", "views", "address", "deploy_steps", "manifest")
+    modules += (
+        "refusals",
+        "sender",
+        "treasury",
+        "verify_chain",
+        "views",
+        "address",
+        "deploy_steps",
+        "manifest",
+    )
     code = "import sys\nfor name in ('eth', 'eth_tester', 'coincurve', 'trie'): sys.modules[name] = None\n"
     code += "".join(f"import registry.{name}\n" for name in modules)
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -127,6 +127,28 @@ contract EdgesTest is Court {
         vm.assertEq(registry.spentUntil(days_.plotKeys[0]), PERIOD_END, "spent");
     }
 
+    function test_nothing_is_settled_before_its_successor_is_in_effect() public {
+        uint256 start = 1_790_000_000;
+        SuccessorDesk next = SuccessorDesk(address(new SuccessorRegistry(admin, IPredecessor(address(registry)))));
+        bytes32[] memory list = new bytes32[](1);
+        list[0] = PROJECT;
+        vm.startPrank(admin);
+        desk.announceMigration(list, stranger);
+        vm.warp(start + 29 days);
+        desk.announceMigration(new bytes32[](0), address(next)); // the project closes a day later all the same
+        vm.stopPrank();
+        vm.warp(start + 58 days);
+        (uint40 closesAt,, bool settled) = desk.closing(PROJECT);
+        vm.assertEq(closesAt, start + 30 days, "closes");
+        vm.assertTrue(!settled, "closed, but nobody to take it yet");
+        vm.expectRevert(abi.encodeWithSelector(RegistryTypes.Migration_Unsettled.selector, PROJECT));
+        next.importProject(PROJECT);
+        vm.warp(start + 59 days);
+        (,, settled) = desk.closing(PROJECT);
+        vm.assertTrue(settled, "in effect");
+        next.importProject(PROJECT);
+    }
+
     function test_a_root_and_a_batch_id_serve_once_in_a_successor_too() public {
         SuccessorRegistry next = new SuccessorRegistry(admin, IPredecessor(address(registry)));
         bytes32[] memory none = new bytes32[](0);

@@ -62,8 +62,8 @@ def open_one(
     other = disputes.content_root_of(bundle) if bundle is not None else digest_of(root or "")
     opened = disputes.open_challenge(session.open(), batch or newest_claim(session), other, uri, role)
     session.tell(
-        f"Challenge {opened.challenge_id}: bond {opened.bond:,} base units, to be decided before {_when(opened.deadline)}",
-        f"異議 {opened.challenge_id}: 保証金 {opened.bond:,} 単位、審査期限 {_when(opened.deadline)}",
+        f"Challenge {opened.challenge_id}: bond {session.money(opened.bond)} yen, to be decided before {_when(opened.deadline)}",
+        f"異議 {opened.challenge_id}: 保証金 {session.money(opened.bond)} 円、審査期限 {_when(opened.deadline)}",
     )
     session.result(opened.to_doc())
 
@@ -134,7 +134,8 @@ def withdraw(session: Session, role: str, to: str | None) -> None:
 
     amount = disputes.withdraw_bond(session.open(), role, to)
     session.tell(
-        f"{amount:,} base units paid to {to or role}", f"{to or role} へ {amount:,} 単位を支払いました"
+        f"{session.money(amount)} yen paid to {to or role}",
+        f"{to or role} へ {session.money(amount)} 円を支払いました",
     )
     session.result({"role": role, "to": to, "base_units": amount})
 
@@ -153,12 +154,12 @@ def court(session: Session) -> None:
     terms, judges = found.terms, found.bench
     days = terms.resolution_s // 86_400
     session.tell(
-        f"First bond {terms.bond:,} base units; decided within {days} days by a guardian or {terms.panel} verifiers",
-        f"最初の保証金 {terms.bond:,} 単位、{days} 日以内に監視役1人または検証者 {terms.panel} 人が決定",
+        f"First bond {session.money(terms.bond)} yen; decided within {days} days by a guardian or {terms.panel} verifiers",
+        f"最初の保証金 {session.money(terms.bond)} 円、{days} 日以内に監視役1人または検証者 {terms.panel} 人が決定",
     )
     session.tell(
-        f"Reward fund {terms.reward_fund:,} base units (satoyama challenge fund)",
-        f"報奨基金 {terms.reward_fund:,} 単位（satoyama challenge fund）",
+        f"Reward fund {session.money(terms.reward_fund)} yen (satoyama challenge fund)",
+        f"報奨基金 {session.money(terms.reward_fund)} 円（satoyama challenge fund）",
     )
     for account in judges.guardians:
         session.tell(f"  guardian  {account}", f"  監視役  {account}")
@@ -188,8 +189,8 @@ def fund(session: Session, yen: int, role: str, reference: str) -> None:
     tell_before(session, done.sent_now, done.result.block_time, done.result.tx_hash)
     left = disputes.court_state(ws).terms.reward_fund
     session.tell(
-        f"{done.result.amount:,} base units given; the fund holds {left:,}",
-        f"{done.result.amount:,} 単位を拠出しました。基金の残高は {left:,} 単位です",
+        f"{session.money(done.result.amount)} yen given; the fund holds {session.money(left)}",
+        f"{session.money(done.result.amount)} 円を拠出しました。基金の残高は {session.money(left)} 円です",
     )
     session.result({**done.result.to_doc(), "sent_now": done.sent_now, "reward_fund": left})
 
@@ -211,8 +212,8 @@ def status(session: Session, batch: str | None) -> None:
         "annulled": ("annulled: its credits no longer exist", "取消済み：クレジットはもう存在しません"),
         "under challenge": ("under challenge: nothing moves", "審査中：動かせません"),
         "may be challenged": (
-            f"may be challenged until {until}, bond {found.bond:,} base units",
-            f"{until} まで申立て可能、保証金 {found.bond:,} 単位",
+            f"may be challenged until {until}, bond {session.money(found.bond)} yen",
+            f"{until} まで申立て可能、保証金 {session.money(found.bond)} 円",
         ),
         "stands": ("stands: the time to challenge is over", "存続：申立て期間は終わりました"),
     }
@@ -220,7 +221,10 @@ def status(session: Session, batch: str | None) -> None:
     for number, info in found.challenges:
         line = f"  {number}  {info.status:9s}  {info.challenger}  0x{info.other_root.hex()}"
         session.tell(line, line)
-    session.tell(f"  reward fund {found.reward_fund:,} base units", f"  報奨基金 {found.reward_fund:,} 単位")
+    session.tell(
+        f"  reward fund {session.money(found.reward_fund)} yen",
+        f"  報奨基金 {session.money(found.reward_fund)} 円",
+    )
     if found.word in ("may be challenged", "under challenge"):
         warn(session, found.warning)
     session.result(
@@ -255,8 +259,8 @@ def _ruled(session: Session, ruled: Resolved) -> None:
 
     en, ja = _RULING[STATUSES[ruled.status]]
     session.tell(
-        f"Challenge {ruled.challenge_id} {en}. {ruled.amount:,} base units are due to {ruled.paid_to} (satoyama challenge withdraw)",
-        f"異議 {ruled.challenge_id} {ja}。{ruled.paid_to} が {ruled.amount:,} 単位を引き出せます（satoyama challenge withdraw）",
+        f"Challenge {ruled.challenge_id} {en}. {session.money(ruled.amount)} yen are due to {ruled.paid_to} (satoyama challenge withdraw)",
+        f"異議 {ruled.challenge_id} {ja}。{ruled.paid_to} が {session.money(ruled.amount)} 円を引き出せます（satoyama challenge withdraw）",
     )
     session.result({**ruled.to_doc(), "ruling": STATUSES[ruled.status]})
 

@@ -94,8 +94,8 @@ def buy(
         offer = open_listing(session, kg) if listing is None else listing
         cost = work.open_port(ws).quote(offer, kg)
         session.tell(
-            f"Offer {offer}: {kg:,} kg cost {cost:,} base units",
-            f"出品 {offer}: {kg:,} kg は {cost:,} 単位です",
+            f"Offer {offer}: {kg:,} kg cost {session.money(cost)} yen",
+            f"出品 {offer}: {kg:,} kg は {session.money(cost)} 円です",
         )
         session.result({"listing_id": offer, "kg": kg, "cost": cost})
         return
@@ -105,8 +105,8 @@ def buy(
     )
     tell_before(session, sent_now, sold.block_time, sold.tx_hash)
     session.tell(
-        f"Bought {sold.kg:,} kg for {sold.cost:,} base units; transaction {sold.tx_hash}",
-        f"{sold.kg:,} kg を {sold.cost:,} 単位で購入。取引 {sold.tx_hash}",
+        f"Bought {sold.kg:,} kg for {session.money(sold.cost)} yen; transaction {sold.tx_hash}",
+        f"{sold.kg:,} kg を {session.money(sold.cost)} 円で購入。取引 {sold.tx_hash}",
     )
     if retired is not None:
         session.tell(

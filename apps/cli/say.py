@@ -37,6 +37,13 @@ class Session:
     def pick(self, en: str, ja: str) -> str:
         return ja if self.lang == "ja" else en
 
+    def money(self, base_units: int) -> str:
+        """An amount of the workspace's yen token, to its last decimal place."""
+        from apps.look.wording import money
+        from flows import work
+
+        return money(base_units, work.open_port(self.open()).yen_decimals())
+
     def tell(self, en: str, ja: str) -> None:
         """One line for people; silent where scripts read JSON."""
         if not self.as_json:

@@ -259,14 +259,14 @@ def test_the_pages_commands_for_a_buyer_and_a_guardian_do_what_it_says(ws: Works
     said = [told(ws, line).output for line in commands("A guardian or verifier who is to decide")]
     assert any("annulled" in text for text in said)
     (amount,) = [told(ws, line).output for line in commands("The bond")]
-    assert "50,000,000,000 base units paid" in amount
+    assert "50,000 yen paid" in amount
 
 
 def test_the_pages_commands_name_a_second_guardian_and_fund_rewards(ws: Workspace) -> None:
     said = [told(ws, line).output for line in commands("The court, and who can judge there")]
     assert "ONLY ONE guardian" in said[0] and "nothing was sent" in said[2] and "WARNING" not in said[4]
     line = commands("The reward fund")[0]
-    assert "the fund holds 50,000,000,000" in told(ws, line).output
+    assert "the fund holds 50,000" in told(ws, line).output
     assert "done before" in told(ws, line).output
 
 
@@ -274,7 +274,7 @@ def test_a_batch_whose_one_judge_may_be_silent_is_warned_of_by_its_status_and_by
     ws: Workspace,
 ) -> None:
     said = told(ws, ["challenge", "status"]).output
-    assert "WARNING: ONLY ONE guardian" in said and "reward fund 0 base units" in said
+    assert "WARNING: ONLY ONE guardian" in said and "reward fund 0 yen" in said
     assert challenge_line(ws)[0] == "passed" and "ONLY ONE guardian" in challenge_line(ws)[1]
     disputes.open_challenge(ws, batch_of(ws), MINE, role="guardian")
     assert "NOBODY can judge" in told(ws, ["challenge", "status"]).output

@@ -81,7 +81,7 @@ def test_a_quote_says_the_price_to_the_base_unit_and_buys_nothing(offered: Works
     before, height = yen_of(offered), work.open_port(offered).head()
     said = doc(offered, "buy", "--kg", "3", "--quote")
     assert said == {"listing_id": 1, "kg": 3, "cost": 3 * PRICE * YEN // 1_000}
-    assert "Offer 1: 3 kg cost 45,000,000 base units" in run(offered, "buy", "--kg", "3", "--quote").output
+    assert "Offer 1: 3 kg cost 45 yen" in run(offered, "buy", "--kg", "3", "--quote").output
     assert "出品 1" in run(offered, "--lang", "ja", "buy", "--kg", "3", "--quote", "--listing", "1").output
     assert yen_of(offered) == before and work.open_port(offered).head() == height
 

@@ -89,7 +89,7 @@ def test_the_reward_fund_is_given_to_once_unless_a_second_gift_is_meant(ws: Work
     assert second["sent_now"] and second["reward_fund"] == 600 * YEN
     assert not doc(ws, "challenge", "fund", "300", "--again", "2027")["sent_now"]
     court = run(ws, "challenge", "court").output
-    assert "Reward fund 600,000,000 base units" in court and "guardian  0x" in court and "WARNING" in court
+    assert "Reward fund 600 yen" in court and "guardian  0x" in court and "WARNING" in court
 
 
 def test_a_fund_that_cannot_be_paid_says_what_is_missing(ws: Workspace) -> None:

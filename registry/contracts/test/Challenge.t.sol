@@ -377,6 +377,19 @@ contract ChallengeTest is Court {
         vm.assertEq(p.deficitKg, 0, "deficit");
     }
 
+    function test_a_deficit_is_never_above_what_is_credited_and_not_made_good() public {
+        uint256 other = issue(following(LOCKED, 100_000)); // 3,000 of it buffer
+        uint256[] memory both = new uint256[](2);
+        (both[0], both[1]) = (id, other);
+        vm.prank(guardian);
+        registry.reverse(LOCKED, both, 103_000, REASON);
+        vm.assertEq(registry.projects(LOCKED).deficitKg, 103_000 - 28_800 - 3_000, "before");
+        decided(challenge(root), true);
+        // Of the 100,000 left 3,000 are made good: 71,200 + 28,800 would be more than the rest.
+        vm.assertEq(registry.projects(LOCKED).deficitKg, 97_000, "deficit");
+        vm.assertEq(registry.projects(LOCKED).compensatedKg, 3_000, "compensated");
+    }
+
     function test_the_buffer_s_end_is_told_when_its_batch_is_annulled() public {
         uint256 n = challenge(root);
         vm.expectEmit(true, true, true, true, address(registry));

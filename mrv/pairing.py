@@ -359,8 +359,8 @@ def _check_species(first: Visit, last: Visit, plan: MonitoringPlan) -> list[Prob
             expected_ja="材積式・係数の誤差の宣言",
             got_en="none",
             got_ja="宣言なし",
-            todo_en="Plans are fixed before the second date: declare it when the project starts.",
-            todo_ja="計画は2回目の調査前に確定します。開始時に宣言してください。",
+            todo_en="Plans are fixed before a survey: declare it before the next one (satoyama plan change).",
+            todo_ja="計画は調査の前に確定します。次の調査の前に宣言してください（satoyama plan change）。",
         )
         for name in sorted(species - set(plan.declared.shared_factor_cv_ppm))
     ]

@@ -177,11 +177,8 @@ def test_what_the_chain_refuses_may_be_asked_for_again(bench: Bench) -> None:
     assert bench.port.balance(stranger, bench.batch.id) == 3
 
 
-def test_what_a_reorganised_chain_dropped_is_sent_again_as_it_was(
-    bench: Bench, request: pytest.FixtureRequest
-) -> None:
-    if bench.world.chain.kind != "anvil":
-        pytest.skip("the embedded chain never reorganises")
+@pytest.mark.parametrize("chain", ["anvil"], indirect=True)  # the embedded chain never reorganises
+def test_what_a_reorganised_chain_dropped_is_sent_again_as_it_was(bench: Bench) -> None:
     ask = bench.port.w3.provider.make_request
     snapshot = ask("evm_snapshot", [])["result"]  # type: ignore[arg-type]
     first = bench.go()
